@@ -1,0 +1,47 @@
+"""What a training run is told: steps, global batch, precision, optimizer and schedule."""
+
+from pydantic import Field
+
+from seedbed.config import Machine, Strict, UserError
+from seedbed.training.optim import Optimizer
+from seedbed.training.schedules import Schedule
+from seedbed.training.validation import Precision
+
+
+class Training(Strict):
+    """Everything about the loop that may change a digit. One step is one optimizer step."""
+
+    max_steps: int = Field(ge=1)
+    global_batch_size: int = Field(ge=1, description="examples per step over all devices")
+    seed: int = Field(ge=0)
+    precision: Precision
+    optimizer: Optimizer
+    schedule: Schedule
+    gradient_clip: float = Field(1.0, gt=0, description="largest global gradient norm")
+    log_every: int = Field(50, ge=1)
+    validate_every: int = Field(0, ge=0, description="steps between validations; 0 validates at the end")
+
+
+def accumulation(recipe: Training, machine: Machine, example_tokens: int, where: str) -> int:
+    """Micro-batches per step, so that none holds more than the machine's `tokens_per_device`.
+
+    Raises UserError when the global batch does not divide evenly.
+    """
+    world = machine.world_size
+    tokens = recipe.global_batch_size * example_tokens
+    count = max(1, -(-tokens // (world * machine.tokens_per_device)))
+    if recipe.global_batch_size % world:
+        raise UserError(
+            f"{where}: global_batch_size {recipe.global_batch_size} does not divide over "
+            f"{machine.devices} devices x {machine.num_nodes} nodes; choose a multiple of {world}"
+        )
+    share = recipe.global_batch_size // world
+    while count <= share and share % count:
+        count += 1
+    if count > share:
+        raise UserError(
+            f"{where}: one example of {example_tokens} tokens is more than tokens_per_device "
+            f"{machine.tokens_per_device} (global_batch_size {recipe.global_batch_size} over {world} devices); "
+            "raise tokens_per_device in the machine file"
+        )
+    return count

@@ -1,0 +1,180 @@
+"""Train any Learner with Lightning, exactly resumable; devices are added here, in one written order."""
+
+import logging
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+from pytorch_lightning.plugins.environments import SLURMEnvironment
+
+from seedbed.config import Interrupted, Machine, UserError, rank_and_world
+from seedbed.data.presentations import Presentations, micro_batches
+from seedbed.learner import Batch, Learner
+from seedbed.tracking import Run
+from seedbed.training import checkpoint
+from seedbed.training.bookkeeping import Bookkeeper, OnValid
+from seedbed.training.module import Plan, TrainingModule
+from seedbed.training.recipe import Training, accumulation
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The last validation's metrics (`valid/...`, last `train/...`) and every logged point."""
+
+    metrics: dict[str, float]
+    curves: list[tuple[int, str, float]]
+
+
+def train(
+    learner: Learner,
+    *,
+    data: Presentations,
+    valid: Callable[[], Iterator[Batch]],
+    recipe: Training,
+    example_tokens: int,
+    machine: Machine,
+    scratch: Path,
+    tracker: Run,
+    label: str,
+    on_valid: OnValid | None = None,
+) -> Trained:
+    """Train `learner` in place for `recipe.max_steps` steps and score it on `valid`.
+
+    `example_tokens` is the size of one presentation in tokens (or points), for micro-batching and
+    the speed. State is kept in `scratch`; the same call after a kill continues bit for bit.
+    Raises Interrupted after SIGTERM or SIGUSR1 (state saved), UserError when the loss diverges.
+    """
+    _quiet_lightning()
+    torch.set_num_threads(machine.threads)
+    torch.set_float32_matmul_precision("medium" if machine.fp32_through_onednn else "highest")
+    rank, world = rank_and_world()
+    if world != machine.world_size:
+        raise UserError(
+            f"{label}: the machine file asks for {machine.devices} devices x {machine.num_nodes} nodes, "
+            f"but {world} process{'es were' if world > 1 else ' was'} started; correct devices and num_nodes "
+            "or the job's number of tasks"
+        )
+    micro_batches_per_step = accumulation(recipe, machine, example_tokens, label)
+    optimizer = recipe.optimizer.build(learner)
+    folder = scratch / "checkpoints"
+    state = checkpoint.restore(folder, learner, optimizer)
+    if state.step < recipe.max_steps:
+        plan = Plan(
+            world_size=world,
+            rank=rank,
+            accumulation=micro_batches_per_step,
+            micro_batch_size=recipe.global_batch_size // (world * micro_batches_per_step),
+            start_step=state.step,
+        )
+        _fit(
+            learner, optimizer, state, folder,
+            data=data, valid=valid, recipe=recipe, plan=plan, machine=machine, tracker=tracker,
+            label=label, example_tokens=example_tokens, on_valid=on_valid,
+        )  # fmt: skip
+    metrics = {name: value for _, name, value in state.curves}
+    return Trained(metrics, state.curves)
+
+
+def _fit(
+    learner: Learner,
+    optimizer: torch.optim.Optimizer,
+    state: checkpoint.Progress,
+    folder: Path,
+    *,
+    data: Presentations,
+    valid: Callable[[], Iterator[Batch]],
+    recipe: Training,
+    plan: Plan,
+    machine: Machine,
+    tracker: Run,
+    label: str,
+    example_tokens: int,
+    on_valid: OnValid | None,
+) -> None:
+    module = TrainingModule(
+        learner, recipe=recipe, plan=plan, optimizer=optimizer, compile=machine.compile
+    )
+    bookkeeper = Bookkeeper(
+        folder=folder,
+        state=state,
+        valid=valid,
+        tracker=tracker,
+        label=label,
+        example_tokens=example_tokens,
+        checkpoint_seconds=60 * machine.checkpoint_minutes,
+        on_valid=on_valid,
+    )
+    loader = micro_batches(
+        data,
+        first_step=plan.start_step,
+        max_steps=recipe.max_steps,
+        global_batch_size=recipe.global_batch_size,
+        micro_batch_size=plan.micro_batch_size,
+        rank=plan.rank,
+        world_size=plan.world_size,
+        workers=machine.workers,
+    )
+    trainer = _lightning_trainer(recipe, plan, machine, bookkeeper)
+    learner.train()
+    try:
+        trainer.fit(module, loader)
+    finally:
+        bookkeeper.close()
+    bookkeeper.raise_faults()
+    if bookkeeper.interrupted:
+        raise Interrupted(f"{label}: stopped at step {state.step} of {recipe.max_steps}, state saved")
+    learner.to("cpu")
+
+
+def _lightning_trainer(
+    recipe: Training, plan: Plan, machine: Machine, bookkeeper: Bookkeeper
+) -> pl.Trainer:
+    plugins: list[Any] = []
+    if machine.launcher == "slurm":
+        plugins.append(SLURMEnvironment(auto_requeue=False))
+    return pl.Trainer(
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+        num_nodes=machine.num_nodes,
+        strategy="ddp" if plan.world_size > 1 else machine.strategy,
+        precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
+        max_steps=recipe.max_steps - plan.start_step,
+        max_epochs=-1,
+        accumulate_grad_batches=plan.accumulation,
+        gradient_clip_val=recipe.gradient_clip,
+        use_distributed_sampler=False,
+        callbacks=[bookkeeper],
+        plugins=plugins or None,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        limit_val_batches=0,
+        default_root_dir=str(Path(machine.scratch)),
+    )
+
+
+def leave_process_group() -> None:
+    """Call once at the end of a process: leaving it to the exit aborts now and then."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def clear(scratch: Path) -> None:
+    """Drop the resume checkpoints of a finished run."""
+    shutil.rmtree(scratch / "checkpoints", ignore_errors=True)
+
+
+def _quiet_lightning() -> None:
+    """Lightning's hints are for its own users; ours get progress and errors."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_utilities"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"pytorch_lightning.*|lightning_fabric.*")
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.optim\.lr_scheduler")

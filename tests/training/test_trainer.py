@@ -1,0 +1,152 @@
+"""The loop: same seed same bits, exact resume after any kill, devices and accumulation change nothing."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from seedbed.config import Machine, UserError
+from seedbed.training import checkpoint, predict_scores
+from seedbed.training.recipe import accumulation
+from tests.training.toy import Regression, Sums, fit, recipe
+
+
+def weights(learner: Regression) -> list[bytes]:
+    return [value.numpy().tobytes() for value in learner.state_dict().values()]
+
+
+def test_same_seed_same_bits_and_the_loss_falls(tmp_path: Path) -> None:
+    first, trained, data = fit(tmp_path / "a")
+    second, again, _ = fit(tmp_path / "b")
+    assert weights(first) == weights(second)
+    assert trained.curves == again.curves
+    losses = [value for _, name, value in trained.curves if name == "train/loss"]
+    assert losses[-1] < losses[0] / 2
+    assert {step for step, name, _ in trained.curves if name == "valid/loss"} == {11, 22, 33, 40}
+    assert len(data.served) == 40 * 12
+
+
+def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
+    assert weights(fit(tmp_path / "a")[0]) != weights(fit(tmp_path / "b", seed=6)[0])
+
+
+def test_a_finished_run_is_restored_not_trained_again(tmp_path: Path) -> None:
+    learner, trained, _ = fit(tmp_path)
+    again, restored, data = fit(tmp_path)
+    assert weights(learner) == weights(again) and trained.curves == restored.curves
+    assert data.served == []
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "code"),
+    [("SIGKILL", 1, -9), ("SIGKILL", 23, -9), ("SIGTERM", 11, 75), ("SIGUSR1", 30, 75)],
+)
+def test_killed_and_restarted_ends_bit_identical(tmp_path: Path, name: str, step: int, code: int) -> None:
+    expected, trained, _ = fit(tmp_path / "whole")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["src", "."])}
+    script = [sys.executable, "-m", "tests.training.toy", str(tmp_path / "cut"), str(step), name]
+    done = subprocess.run(script, env=environment, timeout=120, capture_output=True, check=False)
+    assert done.returncode == code, done.stderr.decode()
+    resumed, again, data = fit(tmp_path / "cut")
+    assert weights(resumed) == weights(expected)
+    assert again.curves == trained.curves
+    assert 0 < len(data.served) <= (40 - step + 1) * 12
+
+
+def test_stop_signals_leave_no_handler_behind(tmp_path: Path) -> None:
+    fit(tmp_path)
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> None:
+    expected, _, _ = fit(tmp_path / "whole")
+    fit(tmp_path / "cut")
+    newest = sorted((tmp_path / "cut/checkpoints").glob("step-*"))[-1] / "state.safetensors"
+    raw = bytearray(newest.read_bytes())
+    raw[-1] ^= 1
+    newest.write_bytes(raw)
+    resumed, _, data = fit(tmp_path / "cut")
+    assert len(data.served) == 12
+    assert weights(resumed) == weights(expected)
+
+
+def test_checkpoints_hold_json_and_safetensors_only(tmp_path: Path) -> None:
+    fit(tmp_path)
+    files = sorted(path.name for path in (tmp_path / "checkpoints").rglob("*") if path.is_file())
+    assert files == sorted(["state.json", "state.safetensors"] * checkpoint.KEEP)
+    state = json.loads(next((tmp_path / "checkpoints").rglob("state.json")).read_text())
+    assert state["step"] in (39, 40)
+
+
+def test_accumulation_equals_the_big_batch(tmp_path: Path) -> None:
+    """Without dropout, 3 micro-batches of 4 give the gradient of one batch of 12."""
+    torch.set_num_threads(1)
+    no_dropout = Regression.predict
+
+    def plain(self: Regression, features: torch.Tensor) -> torch.Tensor:
+        self.eval()
+        return no_dropout(self, features)
+
+    Regression.predict = plain  # type: ignore[method-assign]
+    try:
+        big, _, data = fit(tmp_path / "big")
+        machine = Machine(threads=1, tokens_per_device=4)
+        small, _, same = fit(tmp_path / "small", machine=machine)
+    finally:
+        Regression.predict = no_dropout  # type: ignore[method-assign]
+    assert data.served == same.served
+    for one, other in zip(big.parameters(), small.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_two_processes_equal_one(tmp_path: Path) -> None:
+    """The same micro-batches of 6 on one device in turn or on two at once: same examples, same dropout."""
+    one, trained, data = fit(tmp_path / "one", machine=Machine(threads=1, tokens_per_device=6))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["src", "."]), "OMP_NUM_THREADS": "1"}
+    (tmp_path / "two").mkdir()
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tests.training.toy"]
+    subprocess.run(
+        [sys.executable, *command, str(tmp_path / "two"), "two"], env=environment, timeout=120, check=True
+    )
+    served = [json.loads((tmp_path / f"two/served-{rank}.json").read_text()) for rank in (0, 1)]
+    together = [n for i in range(0, len(served[0]), 6) for part in served for n in part[i : i + 6]]
+    assert together == data.served
+    for name, value in load_file(tmp_path / "two/weights.safetensors").items():
+        torch.testing.assert_close(value, one.state_dict()[name], rtol=1e-5, atol=1e-6)
+    curves = json.loads((tmp_path / "two/curves.json").read_text())
+    assert [point[:2] for point in curves] == [list(point[:2]) for point in trained.curves]
+    assert [point[2] for point in curves] == pytest.approx([point[2] for point in trained.curves], rel=1e-5)
+
+
+def test_a_diverging_loss_stops_with_the_step(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"toy: loss is (nan|inf) at step \d+"):
+        fit(tmp_path, optimizer={"name": "adamw", "learning_rate": 1e38}, gradient_clip=1e38)
+
+
+def test_a_wrong_number_of_processes_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="2 devices x 1 nodes, but 1 process was started"):
+        fit(tmp_path, machine=Machine(devices=2))
+
+
+def test_indivisible_batches_are_told_with_the_numbers() -> None:
+    with pytest.raises(UserError, match=r"global_batch_size 12 does not divide over 5 devices x 1 nodes"):
+        accumulation(recipe(), Machine(devices=5), 1, "run")
+    with pytest.raises(UserError, match=r"one example of 99 tokens is more than tokens_per_device 10"):
+        accumulation(recipe(), Machine(tokens_per_device=10), 99, "run")
+    assert accumulation(recipe(), Machine(tokens_per_device=4), 1, "run") == 3
+    assert accumulation(recipe(), Machine(tokens_per_device=5), 1, "run") == 3
+
+
+def test_scores_are_of_all_examples() -> None:
+    learner, data = Regression(), Sums()
+    results = predict_scores(learner, data.valid(), precision="fp32").results()
+    whole = next(iter([data._examples(torch.arange(64))]))
+    expected = (learner.eval().predict(whole["features"]) - whole["labels"]).square().mean()
+    assert math.isclose(results["loss"], expected.item(), rel_tol=1e-6)
