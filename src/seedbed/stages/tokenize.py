@@ -1,0 +1,104 @@
+"""tokenize: train a tokenizer on the train split, encode the train and valid splits into token shards."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seedbed.config import UserError
+from seedbed.corpora import Split, read_split
+from seedbed.data.shards import ShardWriter, write_manifest
+from seedbed.progress import track
+from seedbed.tokenization import (
+    TokenizeRecipe,
+    Vocabulary,
+    encode_stream,
+    load_tokenizer,
+    save_tokenizer,
+    set_threads,
+)
+from seedbed.tokenization.folder import TOKENIZER
+from seedbed.tracking import open_run
+from seedbed.workspace import Workspace
+
+SPLITS: tuple[Split, ...] = ("train", "valid")
+"""The test split is left to `evaluate`: neither vocabulary nor pretraining may see it."""
+
+
+def inputs(recipe: TokenizeRecipe) -> list[tuple[str, str]]:
+    """The artifacts this stage reads."""
+    return [("preprocess", recipe.corpus)]
+
+
+def run(workspace: Workspace, recipe: TokenizeRecipe) -> None:
+    """Write tokenizer/, train/, valid/ and manifest.json."""
+    corpus = workspace.input("preprocess", recipe.corpus)
+    documents = _counts(corpus)
+    set_threads(workspace.machine.threads)
+    with open_run(workspace) as tracked, workspace.publish() as out:
+        passes = 0
+
+        def texts() -> Iterator[str]:
+            nonlocal passes
+            passes += 1
+            label = f"tokenize {workspace.run}: learn, pass {passes}"
+            return _texts(corpus, "train", label, documents["train"])
+
+        folder = out / "tokenizer"
+        save_tokenizer(recipe.tokenizer.train(texts), recipe.tokenizer, folder=folder)
+        vocabulary = Vocabulary.load(folder)
+        tokenizer = load_tokenizer(folder)
+        splits: dict[str, dict[str, Any]] = {}
+        for split in SPLITS:
+            label = f"tokenize {workspace.run}: encode {split}"
+            unknown = 0
+            with ShardWriter(
+                out,
+                split=split,
+                vocab_size=vocabulary.size,
+                separator_id=vocabulary.sep_id,
+                tokens_per_shard=recipe.tokens_per_shard,
+            ) as writer:
+                for ids_T, lengths_D in encode_stream(
+                    tokenizer, _texts(corpus, split, label, documents[split])
+                ):
+                    writer.write(ids_T, lengths_D)
+                    unknown += int(np.count_nonzero(ids_T == vocabulary.unk_id))
+                splits[split] = {**writer.facts(), "unknown_tokens": unknown}
+        write_manifest(
+            out,
+            vocab_size=vocabulary.size,
+            separator_id=vocabulary.sep_id,
+            tokens_per_shard=recipe.tokens_per_shard,
+            tokenizer_file=folder / TOKENIZER,
+            splits=splits,
+            facts={"vocab_size_asked": recipe.tokenizer.vocab_size},
+        )
+        tracked.log_metrics(
+            {"vocab_size": float(vocabulary.size)}
+            | {
+                f"{split}/{name}": float(splits[split][name])
+                for split in SPLITS
+                for name in ("tokens", "documents", "unknown_tokens")
+            }
+        )
+
+
+def _texts(corpus: Path, split: Split, label: str, total: int | None) -> Iterator[str]:
+    for document in track(read_split(corpus, split), label, total, "document"):
+        yield document.text
+
+
+def _counts(corpus: Path) -> dict[str, int]:
+    """Documents of each split, as preprocess counted them."""
+    path = corpus / "manifest.json"
+    counts = json.loads(path.read_text(encoding="utf-8"))["documents"]
+    for split in SPLITS:
+        if not counts.get(split):
+            raise UserError(
+                f"{path}: the {split} split has no documents; give corpus {corpus.name} more text or loosen "
+                f"conf/preprocess/{corpus.name}.yaml"
+            )
+    return {split: int(counts[split]) for split in SPLITS}

@@ -1,0 +1,43 @@
+"""Text to token ids: train a tokenizer, write it as a Hugging Face folder, load it, encode with it.
+
+`Tokenizer` is the catalogue of the kinds there are. Everything below runs on the `tokenizers` library
+alone: no Python code of a folder is ever executed.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from seedbed.config import Strict
+from seedbed.tokenization.byte_level_bpe import ByteLevelBPEConfig
+from seedbed.tokenization.encode import encode_batch, encode_stream, encode_texts, set_threads
+from seedbed.tokenization.folder import Vocabulary, copy_tokenizer, load_tokenizer, save_tokenizer
+from seedbed.tokenization.wordpiece import WordPieceConfig
+
+Tokenizer = Annotated[WordPieceConfig | ByteLevelBPEConfig, Field(discriminator="name")]
+
+
+class TokenizeRecipe(Strict):
+    """One run of the `tokenize` verb."""
+
+    corpus: str = Field(description="a preprocess run: the documents")
+    tokenizer: Tokenizer
+    tokens_per_shard: int = Field(
+        2**26, ge=1, description="a shard file holds exactly this many tokens, the last one fewer"
+    )
+
+
+__all__ = [
+    "ByteLevelBPEConfig",
+    "TokenizeRecipe",
+    "Tokenizer",
+    "Vocabulary",
+    "WordPieceConfig",
+    "copy_tokenizer",
+    "encode_batch",
+    "encode_stream",
+    "encode_texts",
+    "load_tokenizer",
+    "save_tokenizer",
+    "set_threads",
+]
