@@ -1,0 +1,125 @@
+"""Scores and verdicts of everything that was predicted, as the recipe asks."""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+import polars as pl
+
+from seedbed.evaluation import EvaluateRecipe, classification, matching, series
+from seedbed.evaluation.classification import Classified
+from seedbed.evaluation.comparisons import Verdict, compare
+from seedbed.evaluation.findings import ALL, PanelResult, SeriesResult, TextResult
+from seedbed.evaluation.intervals import Draws, Estimate, estimates
+from seedbed.evaluation.series import Forecasted
+
+HIGHER_IS_BETTER = frozenset(classification.SCORES)
+
+
+def assess_text(
+    runs: Sequence[Classified], recipe: EvaluateRecipe
+) -> tuple[dict[str, list[TextResult]], list[Verdict]]:
+    """Scores by task and run, and the verdicts of the pairs that share their test examples."""
+    draws = {run.run: classification.draw(run, resamples=recipe.resamples, seed=recipe.seed) for run in runs}
+    tasks: dict[str, list[TextResult]] = {}
+    for run in sorted(runs, key=lambda r: (r.task, r.run)):
+        scores = classification.score(run, draws[run.run], confidence=recipe.confidence, seed=recipe.seed)
+        tasks.setdefault(run.task, []).append(TextResult(run, scores))
+    named = {run.run: run for run in runs}
+    verdicts = []
+    for i, pair in enumerate(recipe.finetune):
+        metric = pair.metric or "accuracy"
+        for a, b in matching(pair, sorted(named), f"evaluate.finetune.{i}"):
+            if not named[a].comparable(named[b]):
+                continue
+            verdicts.append(
+                compare(
+                    draws[a],
+                    draws[b],
+                    verb="finetune",
+                    task=named[a].task,
+                    scope=ALL,
+                    names=(a, b),
+                    metric=metric,
+                    column=classification.SCORES.index(metric),
+                    higher_is_better=True,
+                    equivalence=recipe.equivalence.get(metric, 0.0),
+                    confidence=recipe.confidence,
+                    seed=recipe.seed,
+                )
+            )
+    return tasks, verdicts
+
+
+def assess_panel(
+    runs: Sequence[Forecasted], history: pl.DataFrame, recipe: EvaluateRecipe
+) -> tuple[PanelResult, list[Verdict]]:
+    """Scores of every forecaster of one panel, over all series and by frequency, and the verdicts."""
+    panel = runs[0].panel
+    naive2 = next((run for run in runs if fnmatchcase(run.forecaster, recipe.naive2)), None)
+    scopes = [ALL, *runs[0].frequencies()]
+    draws: dict[tuple[str, str], tuple[tuple[str, ...], Draws]] = {}
+    results = []
+    for run in sorted(runs, key=lambda r: r.forecaster):
+        scores: dict[str, dict[str, Estimate]] = {}
+        for scope in scopes:
+            names, drawn, counts = series.draw(
+                run,
+                naive2,
+                None if scope == ALL else scope,
+                resamples=recipe.resamples,
+                seed=recipe.seed,
+            )
+            draws[run.forecaster, scope] = names, drawn
+            made = estimates(drawn, confidence=recipe.confidence, seed=recipe.seed)
+            scores[scope] = {
+                name: Estimate(e.value, e.low, e.high, counts[name])
+                for name, e in zip(names, made, strict=True)
+            }
+        results.append(SeriesResult(run, scores))
+    verdicts = _panel_verdicts([r.forecaster for r in runs], panel, scopes, draws, recipe)
+    return PanelResult(panel, history, results, _shown(runs[0], recipe.series_shown)), verdicts
+
+
+def _panel_verdicts(
+    names: list[str],
+    panel: str,
+    scopes: list[str],
+    draws: Mapping[tuple[str, str], tuple[tuple[str, ...], Draws]],
+    recipe: EvaluateRecipe,
+) -> list[Verdict]:
+    verdicts = []
+    for i, pair in enumerate(recipe.forecast):
+        for a, b in matching(pair, sorted(names), f"evaluate.forecast.{i}"):
+            for scope in scopes:
+                columns, draws_a = draws[a, scope]
+                metric = pair.metric or ("owa" if "owa" in columns else "smape")
+                if metric not in columns:
+                    continue
+                verdicts.append(
+                    compare(
+                        draws_a,
+                        draws[b, scope][1],
+                        verb="forecast",
+                        task=panel,
+                        scope=scope,
+                        names=(a, b),
+                        metric=metric,
+                        column=columns.index(metric),
+                        higher_is_better=metric in HIGHER_IS_BETTER,
+                        equivalence=recipe.equivalence.get(metric, 0.0),
+                        confidence=recipe.confidence,
+                        seed=recipe.seed,
+                    )
+                )
+    return verdicts
+
+
+def _shown(run: Forecasted, count: int) -> list[str]:
+    """For each frequency, series spread from the easiest to the hardest to forecast: no picked cherries."""
+    shown: list[str] = []
+    for frequency in run.frequencies():
+        ranked = run.within(frequency).sort("smape", "unique_id")["unique_id"].to_list()
+        few = min(count, len(ranked))
+        places = [round((i + 0.5) * len(ranked) / few - 0.5) for i in range(few)]
+        shown += [str(ranked[place]) for place in places]
+    return shown

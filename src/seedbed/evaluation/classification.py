@@ -1,0 +1,138 @@
+"""Test predictions of text runs, scored: accuracy, macro precision, recall, F1, Matthews, per class.
+
+Consumes frames with the columns seed, id, label, predicted (class numbers), one row per seed and example.
+Shape legend: N examples, S seeds, C classes, B resamples, M metrics.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from seedbed import metrics
+from seedbed.config import UserError
+from seedbed.evaluation.intervals import (
+    Draws,
+    Estimate,
+    Floats,
+    Statistic,
+    bootstrap,
+    estimates,
+    proportion,
+)
+
+SCORES = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "matthews")
+BOUNDS = {"matthews": (-1.0, 1.0)}
+
+
+@dataclass(frozen=True)
+class Classified:
+    """A text run's predictions on the test split of a task: every seed on the same examples."""
+
+    run: str
+    task: str
+    label_names: tuple[str, ...]
+    ids: tuple[str, ...]
+    labels_N: NDArray[np.int64]
+    predicted_SN: NDArray[np.int64]
+    seeds: tuple[int, ...]
+    frame: pl.DataFrame
+    """As it came, with whatever probabilities it holds."""
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame, *, run: str, task: str, label_names: Sequence[str]) -> "Classified":
+        """Check and align a frame of predictions; UserError where seeds saw different examples."""
+        if frame.is_empty():
+            raise UserError(f"finetune {run}: no test predictions; the test split of {task} is empty")
+        frame = frame.sort("seed", "id")
+        parts = frame.partition_by("seed", maintain_order=True)
+        first = parts[0]
+        for part in parts:
+            same = part["id"].equals(first["id"]) and part["label"].equals(first["label"])
+            if not same or part["id"].n_unique() != part.height:
+                raise UserError(
+                    f"finetune {run}: seed {part['seed'][0]} was not scored once on each of the "
+                    f"{first.height} test examples of seed {first['seed'][0]}; fine-tune it again"
+                )
+        return cls(
+            run=run,
+            task=task,
+            label_names=tuple(label_names),
+            ids=tuple(first["id"].cast(pl.String).to_list()),
+            labels_N=first["label"].to_numpy().astype(np.int64),
+            predicted_SN=np.stack([part["predicted"].to_numpy().astype(np.int64) for part in parts]),
+            seeds=tuple(int(part["seed"][0]) for part in parts),
+            frame=frame,
+        )
+
+    @property
+    def n(self) -> int:
+        return len(self.labels_N)
+
+    def confusion(self) -> metrics.Counts:
+        """Counts (C, C) added over seeds."""
+        classes = len(self.label_names)
+        matrices = [
+            metrics.confusion_matrix(self.labels_N, predicted_N, num_classes=classes)
+            for predicted_N in self.predicted_SN
+        ]
+        return np.asarray(np.sum(matrices, axis=0), np.int64)
+
+    def comparable(self, other: "Classified") -> bool:
+        return (
+            self.task == other.task
+            and self.ids == other.ids
+            and np.array_equal(self.labels_N, other.labels_N)
+        )
+
+
+def statistic(run: Classified) -> Statistic:
+    """SCORES, then precision, recall and F1 of each class, of weighted examples."""
+    classes = len(run.label_names)
+    orders, starts, cells = [], [], []
+    for predicted_N in run.predicted_SN:
+        cell_N = run.labels_N * classes + predicted_N
+        order = np.argsort(cell_N, kind="stable")
+        cell, start = np.unique(cell_N[order], return_index=True)
+        orders.append(order)
+        starts.append(start)
+        cells.append(cell)
+
+    def score(weights_BN: Floats) -> Floats:
+        columns = []
+        for order, start, cell in zip(orders, starts, cells, strict=True):
+            counts = np.zeros((len(weights_BN), classes * classes))
+            counts[:, cell] = np.add.reduceat(weights_BN[:, order], start, axis=1)
+            columns.append(_scores(counts.reshape(-1, classes, classes)))
+        return np.stack(columns, axis=1)
+
+    return score
+
+
+def _scores(counts_BCC: Floats) -> Floats:
+    accuracy = np.trace(counts_BCC, axis1=1, axis2=2) / counts_BCC.sum((1, 2))
+    macro = metrics.precision_recall_f1(counts_BCC, average="macro")
+    each = metrics.precision_recall_f1(counts_BCC)
+    return np.column_stack([accuracy, *macro, metrics.matthews_correlation(counts_BCC), *each])
+
+
+def draw(run: Classified, *, resamples: int, seed: int) -> Draws:
+    """The bootstrap of a run; columns as `statistic` gives them."""
+    return bootstrap(statistic(run), run.n, resamples=resamples, seed=seed)
+
+
+def score(run: Classified, draws: Draws, *, confidence: float, seed: int) -> dict[str, Estimate]:
+    """SCORES by name, then `precision/<label>`, `recall/<label>`, `f1/<label>`."""
+    kinds = ("precision", "recall", "f1")
+    names = [*SCORES, *(f"{kind}/{label}" for kind in kinds for label in run.label_names)]
+    unit = estimates(draws, confidence=confidence, seed=seed, bounds=(0.0, 1.0))
+    wide = estimates(draws, confidence=confidence, seed=seed, bounds=(-1.0, 1.0))
+    made = {name: wide[i] if name in BOUNDS else unit[i] for i, name in enumerate(names)}
+    hits = int(np.sum(run.predicted_SN[0] == run.labels_N))
+    # One model's accuracy is a plain proportion; so is one that no resample can move.
+    if len(run.seeds) == 1 or made["accuracy"].value in (0.0, 1.0):
+        beta = proportion(hits, run.n, confidence=confidence)
+        made["accuracy"] = Estimate(beta.value, beta.low, beta.high, run.n, len(run.seeds), "beta")
+    return made

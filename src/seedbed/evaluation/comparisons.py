@@ -1,0 +1,130 @@
+"""Pairwise verdicts: the probability that one model is better than another, paired over examples.
+
+Both models are scored on the same resamples of the same examples (or series); the seeds of the
+two are independent. The words follow the posterior probability and a band of differences
+too small to matter (Benavoli et al. 2017, section 4, region of practical equivalence).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from seedbed.evaluation.intervals import Draws, Estimate, Floats, interval, seed_noise
+
+Outcome = Literal["better", "probably better", "equal", "open", "probably worse", "worse"]
+
+WORDS: dict[Outcome, str] = {
+    "better": "is better than",
+    "probably better": "is probably better than",
+    "equal": "is as good as",
+    "open": "cannot be told apart from",
+    "probably worse": "is probably worse than",
+    "worse": "is worse than",
+}
+PROBABLE = 0.9
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Model `a` against model `b` on one metric of a task or panel.
+
+    `difference` is a minus b, in the metric's unit; `scope` is a frequency, or "all".
+    """
+
+    verb: str
+    task: str
+    scope: str
+    a: str
+    b: str
+    metric: str
+    higher_is_better: bool
+    value_a: float
+    value_b: float
+    difference: Estimate
+    p_better: float
+    p_equal: float
+    outcome: Outcome
+
+    @property
+    def words(self) -> str:
+        """`a is better than b`, without numbers."""
+        return f"{self.a} {WORDS[self.outcome]} {self.b}"
+
+    def leaves(self) -> dict[str, float]:
+        return self.difference.leaves() | {"p_better": self.p_better, "p_equal": self.p_equal}
+
+
+def compare(
+    a: Draws,
+    b: Draws,
+    *,
+    verb: str,
+    task: str,
+    scope: str,
+    names: tuple[str, str],
+    metric: str,
+    column: int = 0,
+    higher_is_better: bool,
+    equivalence: float,
+    confidence: float,
+    seed: int,
+) -> Verdict:
+    """Compare metric number `column` of two models that were scored on the same resamples.
+
+    `equivalence`: half the width of the band in which a difference does not matter. P(better)
+    gives half of a tie to each and is never quite 0 or 1: B draws cannot tell that.
+    """
+    assert a.n == b.n and len(a.draws_BSM) == len(b.draws_BSM), (a.n, b.n)
+    paired_BM = a.draws_BSM.mean(axis=1) - b.draws_BSM.mean(axis=1)
+    differences_B = (paired_BM + seed_noise([a, b], seed=seed))[:, column]
+    differences_B = differences_B[np.isfinite(differences_B)]
+    value_a, value_b = (float(d.values_SM[:, column].mean()) for d in (a, b))
+    low, high = interval(differences_B, n=a.n, confidence=confidence)
+    difference = Estimate(value_a - value_b, low, high, a.n, min(a.seeds, b.seeds))
+    p_better = probability_better(differences_B, higher_is_better=higher_is_better)
+    p_equal = float(np.mean(np.abs(differences_B) <= equivalence)) if differences_B.size else 0.0
+    outcome = judge(difference, p_better=p_better, higher_is_better=higher_is_better, equivalence=equivalence)
+    return Verdict(
+        verb=verb,
+        task=task,
+        scope=scope,
+        a=names[0],
+        b=names[1],
+        metric=metric,
+        higher_is_better=higher_is_better,
+        value_a=value_a,
+        value_b=value_b,
+        difference=difference,
+        p_better=p_better,
+        p_equal=p_equal,
+        outcome=outcome,
+    )
+
+
+def probability_better(differences_B: Floats, *, higher_is_better: bool) -> float:
+    """Share of draws in which a is better, ties halved, with half a draw added to either side."""
+    gains_B = differences_B if higher_is_better else -differences_B
+    wins = float(np.sum(gains_B > 0) + 0.5 * np.sum(gains_B == 0))
+    return (wins + 0.5) / (gains_B.size + 1)
+
+
+def judge(difference: Estimate, *, p_better: float, higher_is_better: bool, equivalence: float) -> Outcome:
+    """The plain words for a difference: practical equality first, then certainty, then likelihood.
+
+    Certain means that the interval leaves zero out, so words and interval never disagree.
+    """
+    if not difference.low <= difference.high:
+        return "open"
+    if -equivalence <= difference.low and difference.high <= equivalence:
+        return "equal"
+    low, high = difference.low, difference.high
+    if not higher_is_better:
+        low, high = -high, -low
+    if low > 0 and p_better >= PROBABLE:
+        return "better"
+    if high < 0 and p_better <= 1 - PROBABLE:
+        return "worse"
+    if p_better >= PROBABLE:
+        return "probably better"
+    return "probably worse" if p_better <= 1 - PROBABLE else "open"

@@ -1,0 +1,90 @@
+"""What an evaluation found: the values from which tables, figures and the report are made."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from seedbed.evaluation.classification import Classified
+from seedbed.evaluation.comparisons import Verdict
+from seedbed.evaluation.intervals import Estimate
+from seedbed.evaluation.series import Forecasted
+
+ALL = "all"
+"""The scope of scores over every frequency of a panel."""
+
+
+@dataclass(frozen=True)
+class TextResult:
+    predictions: Classified
+    scores: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class SeriesResult:
+    forecasts: Forecasted
+    scores: Mapping[str, Mapping[str, Estimate]]
+    """By frequency (and ALL), then by metric."""
+
+
+@dataclass(frozen=True)
+class PanelResult:
+    panel: str
+    history: pl.DataFrame
+    results: Sequence[SeriesResult]
+    shown: Sequence[str]
+    """unique_ids that the report draws."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One metric of one part (a seed, a frequency, or "") of a training run over its steps."""
+
+    verb: str
+    run: str
+    part: str
+    metric: str
+    points: Sequence[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class CorpusCounts:
+    """Documents per split and drops by reason, of one preprocessed corpus."""
+
+    corpus: str
+    documents: Mapping[str, int]
+    dropped: Mapping[str, int]
+
+    @property
+    def read(self) -> int:
+        return sum(self.documents.values()) + sum(self.dropped.values())
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a row comes from: the content hash of its artifact and of what that was made from."""
+
+    verb: str
+    run: str
+    artifact: str
+    inputs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Findings:
+    confidence: float
+    resamples: int
+    tasks: Mapping[str, Sequence[TextResult]]
+    panels: Sequence[PanelResult]
+    headline: Sequence[Verdict]
+    """The pairs that the recipe asks about, over all test data of their task or panel."""
+    details: Sequence[Verdict]
+    """The same pairs by frequency."""
+    curves: Sequence[Curve]
+    pretraining: Mapping[str, Mapping[str, float]]
+    """Metrics on the valid split that pretraining wrote, by run: without intervals."""
+    corpora: Sequence[CorpusCounts]
+    lineage: Sequence[Lineage]
+    commit: str
+    lock_digest: str
+    fingerprint: str

@@ -1,0 +1,225 @@
+"""report.html: one self-contained page for people; verdicts first, then evidence, then where it is from."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from seedbed.evaluation import figures
+from seedbed.evaluation.comparisons import Verdict
+from seedbed.evaluation.findings import ALL, Curve, Findings, PanelResult
+from seedbed.evaluation.intervals import Estimate
+
+METRIC_WORDS = {
+    "accuracy": "accuracy",
+    "macro_precision": "precision (macro)",
+    "macro_recall": "recall (macro)",
+    "macro_f1": "F1 (macro)",
+    "matthews": "Matthews correlation",
+    "smape": "sMAPE %",
+    "mase": "MASE",
+    "mape": "MAPE %",
+    "rmsse": "RMSSE",
+    "owa": "OWA",
+}
+TRAINED = ("pretrain", "finetune", "forecast")
+HISTORY_SHOWN = 4
+"""Values of history drawn before a forecast, in horizons."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure with its caption and keys, as the template lays it out."""
+
+    caption: str
+    svg: Markup
+    legend: Markup | str = ""
+
+
+def render(findings: Findings) -> str:
+    """The page as text; the same findings give the same bytes."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Callable[..., str | int]] = {
+        "number": figures.number,
+        "fixed": figures.fixed,
+        "interval": figures.interval_text,
+        "percent": percent,
+        "metric": METRIC_WORDS.__getitem__,
+        "places": places,
+        "thousands": "{:,}".format,
+    }
+    environment.filters.update(filters)
+    return environment.get_template("report.html.j2").render(
+        findings=findings,
+        questions=_by_task(findings.headline),
+        tasks=[_task(name, findings) for name in findings.tasks],
+        panels=[_panel(panel) for panel in findings.panels],
+        curves=curve_charts(findings),
+        sentence=sentence,
+        reasons=sorted({reason for corpus in findings.corpora for reason in corpus.dropped}),
+        splits=("train", "valid", "test"),
+    )
+
+
+def places(metric: str) -> int:
+    """Decimals shown: two for per cents, three for the rest."""
+    return 2 if metric in ("smape", "mape") else 3
+
+
+def percent(probability: float) -> str:
+    """A probability for people; never rounded to certainty."""
+    if probability > 0.999:
+        return "> 99.9 %"
+    if probability < 0.001:
+        return "< 0.1 %"
+    return f"{100 * probability:.1f} %" if not 0.1 <= probability <= 0.9 else f"{100 * probability:.0f} %"
+
+
+def sentence(verdict: Verdict) -> str:
+    """The numbers of a verdict in one line."""
+    metric = METRIC_WORDS[verdict.metric].removesuffix(" %")
+    unit = "series" if verdict.verb == "forecast" else "test examples"
+    seeds = f", {verdict.difference.seeds} seeds each" if verdict.difference.seeds > 1 else ""
+    difference = verdict.difference
+    a, b, value, low, high = (
+        figures.fixed(number, places(verdict.metric))
+        for number in (verdict.value_a, verdict.value_b, difference.value, difference.low, difference.high)
+    )
+    plus = "+" if difference.value > 0 else ""
+    return (
+        f"{metric} {a} against {b}, difference {plus}{value} ({low} to {high}), "
+        f"{difference.n:,} {unit}{seeds}"
+    )
+
+
+def _by_task(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
+    groups: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        groups.setdefault(verdict.task, []).append(verdict)
+    return groups
+
+
+def _task(name: str, findings: Findings) -> dict[str, object]:
+    results = sorted(findings.tasks[name], key=lambda r: (-r.scores["accuracy"].value, r.predictions.run))
+    rows = [(r.predictions.run, r.scores["accuracy"], figures.colour(0)) for r in results]
+    return {
+        "name": name,
+        "results": results,
+        "metrics": [m for m in METRIC_WORDS if m in results[0].scores],
+        "n": results[0].predictions.n,
+        "chart": figures.interval_chart(rows, title=f"Accuracy on {name}"),
+        "confusions": [
+            Chart(
+                _summed(r.predictions.run, len(r.predictions.seeds)),
+                figures.confusion_chart(
+                    r.predictions.confusion().tolist(),
+                    r.predictions.label_names,
+                    title=f"Confusion matrix of {r.predictions.run}",
+                ),
+            )
+            for r in results
+        ],
+    }
+
+
+def _summed(run: str, seeds: int) -> str:
+    return f"{run} (sum of {seeds} seeds)" if seeds > 1 else run
+
+
+def _panel(panel: PanelResult) -> dict[str, object]:
+    main = "owa" if any("owa" in r.scores[ALL] for r in panel.results) else "smape"
+    results = sorted(panel.results, key=lambda r: (r.scores[ALL][main].value, r.forecasts.forecaster))
+    rows: list[tuple[str, Estimate, str]] = [
+        (r.forecasts.forecaster, r.scores[ALL][main], figures.colour(0)) for r in results
+    ]
+    names = sorted(r.forecasts.forecaster for r in results)
+    colours = {name: figures.colour(i) for i, name in enumerate(names)}
+    return {
+        "name": panel.panel,
+        "results": results,
+        "scopes": [scope for scope in results[0].scores if scope == ALL or len(results[0].scores) > 2],
+        "metrics": [m for m in METRIC_WORDS if m in results[0].scores[ALL]],
+        "n": results[0].scores[ALL]["smape"].n,
+        "main": main,
+        "chart": figures.interval_chart(
+            rows,
+            title=f"{METRIC_WORDS[main]} on {panel.panel}, lower is better",
+            places=places(main),
+            reference=1.0 if main == "owa" else None,
+        ),
+        "legend": figures.legend({"past": "history", "truth": "truth", **colours}),
+        "series": [series_chart(panel, unique_id, colours) for unique_id in panel.shown],
+    }
+
+
+def series_chart(panel: PanelResult, unique_id: str, colours: Mapping[str, str]) -> Chart:
+    """The end of a series' past, its truth and every forecast of it."""
+    first = panel.results[0].forecasts.joined.filter(pl.col("unique_id") == unique_id)
+    past = (
+        panel.history.filter(pl.col("unique_id") == unique_id).sort("ds").tail(HISTORY_SHOWN * first.height)
+    )
+    dates = [*past["ds"].to_list(), *first["ds"].to_list()]
+    before = past.height
+    last = [(float(before - 1), float(past["y"][-1]))]
+
+    def ahead(values: Sequence[float]) -> list[tuple[float, float]]:
+        return last + [(float(before + i), float(v)) for i, v in enumerate(values)]
+
+    lines: dict[str, tuple[figures.Points, str]] = {
+        "past": ([(float(i), float(v)) for i, v in enumerate(past["y"])], "history"),
+    }
+    for result in sorted(panel.results, key=lambda r: r.forecasts.forecaster):
+        part = result.forecasts.joined.filter(pl.col("unique_id") == unique_id)
+        name = result.forecasts.forecaster
+        lines[name] = (ahead(part["forecast"].to_list()), colours[name])
+    lines["truth"] = (ahead(first["y"].to_list()), "truth")
+    frequency = str(first["frequency"][0])
+    marks = (0, len(dates) - 1)
+    long = frequency in ("yearly", "quarterly", "monthly")
+    x_names = {float(i): str(dates[i])[: 4 if frequency == "yearly" else 7 if long else 10] for i in marks}
+    svg = figures.line_chart(
+        lines,
+        title=f"{unique_id}, {frequency}: forecasts and truth",
+        x_label="",
+        width=340,
+        height=200,
+        x_names=x_names,
+        split=float(before - 1),
+    )
+    return Chart(f"{unique_id} ({frequency})", svg)
+
+
+def curve_charts(findings: Findings) -> list[Chart]:
+    """One chart for each verb, task or frequency, and metric (losses, and whatever valid was scored by).
+
+    The seeds of a run share its colour. Second fits (`refit`) are left to plots/curves.csv.
+    """
+    tasks = {r.predictions.run: task for task, results in findings.tasks.items() for r in results}
+    groups: dict[tuple[int, str, str, str], list[Curve]] = {}
+    for curve in findings.curves:
+        drawn = curve.metric.endswith("loss") or curve.metric.startswith("valid/")
+        if len(curve.points) > 1 and drawn and not curve.part.endswith("/refit"):
+            of = tasks.get(curve.run, "") if curve.verb == "finetune" else curve.part
+            order = TRAINED.index(curve.verb)
+            groups.setdefault((order, of, curve.metric, curve.verb), []).append(curve)
+    charts = []
+    for (_, of, metric, verb), members in sorted(groups.items()):
+        css = {run: figures.colour(i) for i, run in enumerate(sorted({c.run for c in members}))}
+        thin = " thin" if len(members) > len(css) else ""
+        lines = {
+            f"{c.run} {c.part}".strip(): ([(float(s), v) for s, v in c.points], css[c.run] + thin)
+            for c in sorted(members, key=lambda c: (c.run, c.part))
+        }
+        name = " ".join(part for part in (verb, of) if part)
+        svg = figures.line_chart(lines, title=f"{name}: {metric} by step", x_label="step")
+        charts.append(Chart(f"{name}: {metric}", svg, figures.legend(css)))
+    return charts

@@ -1,0 +1,213 @@
+"""The findings as files: metrics.json for `dvc metrics`, CSV tables, CSVs for `dvc plots`, predictions."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from seedbed.config import UserError
+from seedbed.evaluation.findings import ALL, Findings
+from seedbed.evaluation.intervals import Estimate
+from seedbed.workspace import write_json
+
+Row = dict[str, Any]
+
+
+def metrics_tree(findings: Findings) -> dict[str, Any]:
+    """verb -> run -> `test/metric` -> value, low, high, n, seeds: all numbers finite.
+
+    Forecasts of one frequency are `test/<frequency>/<metric>`; verdicts stand under `comparisons`.
+    """
+    tree: dict[str, Any] = {"finetune": {}, "forecast": {}, "pretrain": {}, "comparisons": {}}
+    for results in findings.tasks.values():
+        for result in results:
+            tree["finetune"][result.predictions.run] = {
+                f"test/{name}": estimate.leaves()
+                for name, estimate in result.scores.items()
+                if "/" not in name  # per class: tables/classes.csv
+            }
+    for panel in findings.panels:
+        for forecast in panel.results:
+            tree["forecast"][f"{forecast.forecasts.forecaster}"] = {
+                f"test/{name}" if scope == ALL else f"test/{scope}/{name}": estimate.leaves()
+                for scope, scores in forecast.scores.items()
+                for name, estimate in scores.items()
+            }
+    for run, values in findings.pretraining.items():
+        tree["pretrain"][run] = {
+            name: {"value": value} for name, value in values.items() if math.isfinite(value)
+        }
+    for verdict in [*findings.headline, *findings.details]:
+        key = f"{verdict.a} vs {verdict.b}"
+        tree["comparisons"].setdefault(verdict.verb, {}).setdefault(key, {})[
+            verdict.metric if verdict.scope == ALL else f"{verdict.scope}/{verdict.metric}"
+        ] = verdict.leaves()
+    return tree
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    """The leaves of `metrics_tree` by slash-joined name: what tracking logs."""
+    flat: dict[str, float] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}/") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def write(findings: Findings, out: Path) -> None:
+    """Write everything but the report below `out`."""
+    for folder in ("tables", "plots/confusion", "predictions"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    write_json(out / "metrics.json", metrics_tree(findings))
+    _csv(out / "tables/finetune.csv", finetune_rows(findings, per_class=False), FINETUNE)
+    _csv(out / "tables/classes.csv", finetune_rows(findings, per_class=True), FINETUNE)
+    _csv(out / "tables/forecast.csv", forecast_rows(findings), FORECAST)
+    _csv(out / "tables/verdicts.csv", verdict_rows(findings), VERDICT)
+    _csv(out / "tables/drops.csv", drop_rows(findings), ("corpus", "reason", "documents"))
+    _csv(out / "plots/curves.csv", curve_rows(findings), ("verb", "run", "part", "step", "metric", "value"))
+    series = [
+        r.forecasts.errors.with_columns(
+            pl.lit(r.forecasts.panel).alias("panel"), pl.lit(r.forecasts.forecaster).alias("forecaster")
+        )
+        for p in findings.panels
+        for r in p.results
+    ]
+    if series:
+        pl.concat(series).write_csv(out / "tables/series.csv")
+    _csv(out / "plots/forecasts.csv", shown_rows(findings), ("panel", "unique_id", "ds", "name", "value"))
+    taken: set[str] = set()
+    for results in findings.tasks.values():
+        for result in results:
+            run = result.predictions
+            names = run.label_names
+            rows = [
+                {"actual": names[a], "predicted": names[p]}
+                for predicted_N in run.predicted_SN
+                for a, p in zip(run.labels_N, predicted_N, strict=True)
+            ]
+            _csv(out / f"plots/confusion/{run.run}.csv", rows, ("actual", "predicted"))
+            _predictions(out, run.run, run.frame, taken)
+    for panel in findings.panels:
+        for forecast in panel.results:
+            _predictions(out, forecast.forecasts.forecaster, forecast.forecasts.joined, taken)
+
+
+def _predictions(out: Path, name: str, frame: pl.DataFrame, taken: set[str]) -> None:
+    if name in taken:
+        raise UserError(f"evaluate: two runs are called {name}; give one another name in params.yaml")
+    taken.add(name)
+    frame.write_parquet(out / f"predictions/{name}.parquet", statistics=False)
+
+
+ESTIMATE = ("value", "low", "high", "n", "seeds", "how")
+FINETUNE = ("task", "run", "metric", *ESTIMATE)
+FORECAST = ("panel", "forecaster", "frequency", "metric", *ESTIMATE)
+VERDICT = (
+    "verb",
+    "task",
+    "scope",
+    "a",
+    "b",
+    "metric",
+    "value_a",
+    "value_b",
+    "difference",
+    "low",
+    "high",
+    "n",
+    "seeds",
+    "p_better",
+    "p_equal",
+    "outcome",
+)
+
+
+def _estimate(estimate: Estimate) -> Row:
+    return {name: getattr(estimate, name) for name in ESTIMATE}
+
+
+def finetune_rows(findings: Findings, *, per_class: bool) -> list[Row]:
+    return [
+        {"task": task, "run": result.predictions.run, "metric": name, **_estimate(estimate)}
+        for task, results in findings.tasks.items()
+        for result in results
+        for name, estimate in result.scores.items()
+        if ("/" in name) == per_class
+    ]
+
+
+def forecast_rows(findings: Findings) -> list[Row]:
+    return [
+        {
+            "panel": panel.panel,
+            "forecaster": result.forecasts.forecaster,
+            "frequency": scope,
+            "metric": name,
+            **_estimate(estimate),
+        }
+        for panel in findings.panels
+        for result in panel.results
+        for scope, scores in result.scores.items()
+        for name, estimate in scores.items()
+    ]
+
+
+def verdict_rows(findings: Findings) -> list[Row]:
+    return [
+        {
+            **{name: getattr(verdict, name) for name in VERDICT if hasattr(verdict, name)},
+            "difference": verdict.difference.value,
+            "low": verdict.difference.low,
+            "high": verdict.difference.high,
+            "n": verdict.difference.n,
+            "seeds": verdict.difference.seeds,
+        }
+        for verdict in [*findings.headline, *findings.details]
+    ]
+
+
+def drop_rows(findings: Findings) -> list[Row]:
+    return [
+        {"corpus": corpus.corpus, "reason": reason, "documents": count}
+        for corpus in findings.corpora
+        for reason, count in sorted(corpus.dropped.items())
+    ]
+
+
+def curve_rows(findings: Findings) -> list[Row]:
+    return [
+        {
+            "verb": curve.verb,
+            "run": curve.run,
+            "part": curve.part,
+            "step": step,
+            "metric": curve.metric,
+            "value": value,
+        }
+        for curve in findings.curves
+        for step, value in curve.points
+    ]
+
+
+def shown_rows(findings: Findings) -> list[Row]:
+    rows: list[Row] = []
+    for panel in findings.panels:
+        for unique_id in panel.shown:
+            for i, result in enumerate(panel.results):
+                part = result.forecasts.joined.filter(pl.col("unique_id") == unique_id)
+                named = {result.forecasts.forecaster: "forecast"} | ({"truth": "y"} if i == 0 else {})
+                rows += [
+                    {"panel": panel.panel, "unique_id": unique_id, "ds": ds, "name": name, "value": value}
+                    for name, column in sorted(named.items(), key=lambda item: item[1], reverse=True)
+                    for ds, value in part.select("ds", column).iter_rows()
+                ]
+    return rows
+
+
+def _csv(path: Path, rows: list[Row], columns: tuple[str, ...]) -> None:
+    """A table even without rows: `dvc plots` and people find the header. nan is an empty cell."""
+    if rows:
+        frame = pl.DataFrame(rows, infer_schema_length=None).select(columns)
+    else:
+        frame = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+    frame.with_columns(pl.selectors.float().fill_nan(None)).write_csv(path)

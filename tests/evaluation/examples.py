@@ -1,0 +1,103 @@
+"""Small made-up findings that the tests of this folder share."""
+
+import datetime
+
+import numpy as np
+import polars as pl
+
+from seedbed.evaluation import EvaluateRecipe
+from seedbed.evaluation.assess import assess_panel, assess_text
+from seedbed.evaluation.classification import Classified
+from seedbed.evaluation.findings import ALL, CorpusCounts, Curve, Findings, Lineage
+from seedbed.evaluation.series import Forecasted, score_series
+
+LABELS = ("한국어", "<script>alert(1)</script>", "mixed 섞임 🙂")
+SEASONALITY = {"yearly": 1, "quarterly": 4}
+RECIPE = EvaluateRecipe.parse(
+    {
+        "resamples": 200,
+        "finetune": [{"a": "electra*", "b": "scratch*"}],
+        "forecast": [{"a": "nbeats*", "b": "naive2"}],
+        "equivalence": {"accuracy": 0.01},
+        "series_shown": 2,
+    },
+    "evaluate",
+)
+
+
+def predictions(accuracy: float, *, n: int = 120, seeds: int = 2, stream: int = 0) -> pl.DataFrame:
+    """Seeds that are right `accuracy` of the time on the same `n` examples of three classes."""
+    rng = np.random.default_rng(stream)
+    labels = np.arange(n) % 3
+    rows = []
+    for seed in range(seeds):
+        guesses = np.where(rng.random(n) < accuracy, labels, (labels + 1) % 3)
+        rows += [(seed, f"d{i:04d}", int(labels[i]), int(guesses[i])) for i in range(n)]
+    return pl.DataFrame(rows, schema=["seed", "id", "label", "predicted"], orient="row")
+
+
+def classified(run: str, accuracy: float, **options: int) -> Classified:
+    return Classified.of(predictions(accuracy, **options), run=run, task="topics", label_names=LABELS)
+
+
+def panel(num_series: int = 8) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Forecasts (columns naive2 and nbeats-x), truth and history of noisy trends."""
+    rng = np.random.default_rng(7)
+    past, future, guesses = [], [], []
+    for i in range(num_series):
+        frequency = "yearly" if i % 2 else "quarterly"
+        values = 50 + np.cumsum(rng.normal(1, 1, 30))
+        for t, value in enumerate(values):
+            day = datetime.date(1950 + t, 1, 1)
+            row = (f"{frequency}:{i} <b>", day, float(value), frequency)
+            (past if t < 26 else future).append(row)
+            if t >= 26:
+                near = float(value + rng.normal(0, 0.2))
+                guesses.append((row[0], day, datetime.date(1975, 1, 1), float(values[25]), near))
+    columns = ["unique_id", "ds", "y", "frequency"]
+    return (
+        pl.DataFrame(guesses, schema=["unique_id", "ds", "cutoff", "naive2", "nbeats-x"], orient="row"),
+        pl.DataFrame(future, schema=columns, orient="row"),
+        pl.DataFrame(past, schema=columns, orient="row"),
+    )
+
+
+def forecasted(num_series: int = 8) -> tuple[list[Forecasted], pl.DataFrame]:
+    forecasts, truth, history = panel(num_series)
+    runs = [
+        score_series(forecasts, truth, history, forecaster=name, panel="classics", seasonality=SEASONALITY)
+        for name in ("naive2", "nbeats-x")
+    ]
+    return runs, history
+
+
+def findings() -> Findings:
+    runs = [classified("electra-topics", 0.8), classified("scratch-topics", 0.5, stream=1)]
+    tasks, verdicts = assess_text(runs, RECIPE)
+    result, of_panel = assess_panel(*forecasted(), RECIPE)
+    verdicts += of_panel
+    return Findings(
+        confidence=0.95,
+        resamples=200,
+        tasks=tasks,
+        panels=[result],
+        headline=[v for v in verdicts if v.scope == ALL],
+        details=[v for v in verdicts if v.scope != ALL],
+        curves=[
+            Curve("pretrain", "electra", "", "valid/loss", [(0, 9.0), (10, 5.0), (20, float("nan"))]),
+            *(
+                Curve(
+                    "finetune", "electra-topics", f"seed-{seed}", "valid/loss", [(0, 2.0), (10, 1.0 + seed)]
+                )
+                for seed in (0, 1)
+            ),
+            Curve("forecast", "nbeats-x", "yearly", "train/loss", [(0, 20.0), (10, 9.0)]),
+            Curve("forecast", "nbeats-x", "yearly/refit", "train/loss", [(0, 20.0), (10, 9.0)]),
+        ],
+        pretraining={"electra": {"valid/loss": 5.0}},
+        corpora=[CorpusCounts("docs", {"train": 10, "valid": 1, "test": 1}, {"too short": 3})],
+        lineage=[Lineage("finetune", "electra-topics", "ab" * 16, {"data/clean/docs": "cd" * 16})],
+        commit="0" * 40,
+        lock_digest="1" * 64,
+        fingerprint="f" * 16,
+    )

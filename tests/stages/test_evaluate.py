@@ -1,0 +1,231 @@
+"""evaluate: the runs the lock names and no others, the same numbers everywhere, the key in one place."""
+
+import ast
+import datetime
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from mlflow.tracking import MlflowClient
+
+from seedbed.config import Machine
+from seedbed.evaluation import EvaluateRecipe
+from seedbed.forecasting import LongConfig
+from seedbed.stages import evaluate
+from seedbed.workspace import Workspace, artifact, write_json
+
+SOURCE = Path(evaluate.__file__).parents[1]
+PANEL = LongConfig.parse(
+    {"name": "long", "frequencies": {"yearly": {"step": "1y", "horizon": 4, "seasonality": 1}}}, "panel"
+)
+RECIPE = EvaluateRecipe.parse(
+    {
+        "resamples": 200,
+        "finetune": [{"a": "electra*", "b": "scratch*"}],
+        "forecast": [{"a": "nbeats*", "b": "naive2*"}],
+    },
+    "evaluate",
+)
+
+
+def series() -> pl.DataFrame:
+    rng = np.random.default_rng(0)
+    values = 40 + np.cumsum(rng.normal(1, 1, (6, 30)), axis=1)
+    return pl.DataFrame(
+        {
+            "unique_id": [f"국가-{i}" for i in range(6) for _ in range(30)],
+            "ds": [datetime.date(1950 + t, 1, 1) for _ in range(6) for t in range(30)],
+            "y": values.ravel(),
+            "frequency": ["yearly"] * 180,
+        }
+    )
+
+
+def forecast_with(name: str, noise: float) -> pl.DataFrame:
+    rng = np.random.default_rng(1)
+    test = series().group_by("unique_id", maintain_order=True).tail(4)
+    value = test["y"].to_numpy() + rng.normal(0, noise, test.height)
+    cutoff = pl.lit(datetime.date(1975, 1, 1)).alias("cutoff")
+    return test.select("unique_id", "ds", cutoff, "frequency", pl.Series(name, value))
+
+
+def predicted(recipe: Any, folder: Path, corpus: Path, key: Any, *, threads: int) -> pl.DataFrame:
+    """A stand-in for tasks.predict_test: right as often as the run's file says."""
+    assert isinstance(key, evaluate.TestSplit) and key.opened_by == "evaluate"
+    assert (corpus / "manifest.json").is_file() and threads == 1
+    accuracy = json.loads((folder / "metrics.json").read_text())["valid/accuracy"]
+    rng = np.random.default_rng(2)
+    rows = []
+    for seed in recipe.seeds:
+        wrong = rng.random(90) >= accuracy
+        rows += [(seed, f"d{i:03d}", i % 3, (i + int(wrong[i])) % 3) for i in range(90)]
+    return pl.DataFrame(rows, schema=["seed", "id", "label", "predicted"], orient="row")
+
+
+def make(root: Path) -> tuple[Workspace, Any]:
+    """A project after every stage but evaluate, with folders that removed runs left behind."""
+    clean = root / "data/clean/docs"
+    clean.mkdir(parents=True)
+    write_json(clean / "manifest.json", {"documents": {"train": 9, "test": 3}, "dropped": {"too short": 2}})
+    raw = root / "data/raw/classics"
+    raw.mkdir(parents=True)
+    series().write_parquet(raw / "series.parquet")
+    text = {"electra-topics": 0.9, "scratch-topics": 0.5, "removed-topics": 0.99}
+    for name, accuracy in text.items():
+        folder = root / "models/finetune" / name
+        folder.mkdir(parents=True)
+        write_json(folder / "metrics.json", {"valid/accuracy": accuracy})
+        (folder / "curves.csv").write_text(
+            "part,step,metric,value\nseed-0,0,valid/loss,2.5\nseed-0,10,valid/loss,1.5\n"
+        )
+    for name, noise in {"nbeats-classics": 0.3, "naive2-classics": 2.0, "removed-classics": 0.0}.items():
+        folder = root / "models/forecast" / name
+        folder.mkdir(parents=True)
+        forecast_with(name, noise).write_parquet(folder / "forecasts.parquet")
+    pretrain = root / "models/pretrain/electra"
+    pretrain.mkdir(parents=True)
+    write_json(pretrain / "metrics.json", {"valid/loss": 5.5})
+    finetune = SimpleNamespace(corpus="docs", task=SimpleNamespace(name="topics"), seeds=(0, 1))
+    forecast = SimpleNamespace(source="classics", panel=PANEL)
+    lock = SimpleNamespace(
+        preprocess={"docs": None},
+        pretrain={"electra": None},
+        finetune={"electra-topics": finetune, "scratch-topics": finetune},
+        forecast={"nbeats-classics": forecast, "naive2-classics": forecast},
+    )
+    workspace = Workspace(
+        root=root,
+        verb="evaluate",
+        run="report",
+        machine=Machine(threads=1, tracking_uri=f"sqlite:///{root}/mlflow.db"),
+        out=root / "reports",
+        scratch=root / ".scratch/evaluate/report",
+        fingerprint="f" * 16,
+        lock_digest="d" * 64,
+        flat_recipe={"confidence": "0.95"},
+        inputs={f"{v}/{r}": artifact(root, v, r) for v, r in evaluate.inputs(RECIPE, lock)},
+    )
+    return workspace, lock
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "predict_test", predicted)
+        patch.setattr(evaluate, "label_names", lambda folder: ("가", "<나>", "다"))
+        workspace, lock = make(tmp_path_factory.mktemp("project"))
+        evaluate.run(workspace, RECIPE, lock)
+        yield workspace, lock
+
+
+def test_it_writes_what_the_contract_names(done: Any) -> None:
+    workspace, _ = done
+    assert sorted(p.name for p in workspace.out.iterdir()) == [
+        "metrics.json", "plots", "predictions", "report.html", "tables",
+    ]  # fmt: skip
+    assert sorted(p.stem for p in (workspace.out / "predictions").iterdir()) == [
+        "electra-topics", "naive2-classics", "nbeats-classics", "scratch-topics",
+    ]  # fmt: skip
+    tree = json.loads((workspace.out / "metrics.json").read_text())
+    leaf = tree["finetune"]["electra-topics"]["test/accuracy"]
+    assert leaf["low"] < leaf["value"] < leaf["high"] and (leaf["n"], leaf["seeds"]) == (90, 2)
+    assert tree["forecast"]["naive2-classics"]["test/owa"]["value"] == 1
+    assert tree["forecast"]["nbeats-classics"]["test/owa"]["high"] < 1
+    assert tree["pretrain"]["electra"]["valid/loss"]["value"] == 5.5
+    page = (workspace.out / "report.html").read_text(encoding="utf-8")
+    assert "국가-" in page and "&lt;나&gt;" in page and "d" * 64 in page
+
+
+def test_a_removed_run_that_left_its_folder_does_not_appear(done: Any) -> None:
+    workspace, lock = done
+    assert not any("removed" in run for _, run in evaluate.inputs(RECIPE, lock))
+    for path in workspace.out.rglob("*"):
+        assert "removed" not in path.name
+        if path.is_file():
+            assert b"removed-" not in path.read_bytes(), path
+
+
+def test_a_second_time_gives_the_same_bytes(done: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace, lock = done
+    before = {p: p.read_bytes() for p in workspace.out.rglob("*") if p.is_file()}
+    monkeypatch.setattr(evaluate, "open_run", _silent)
+    evaluate.run(workspace, RECIPE, lock)
+    assert before == {p: p.read_bytes() for p in workspace.out.rglob("*") if p.is_file()}
+
+
+def test_a_failure_leaves_the_last_reports_alone(done: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace, lock = done
+    before = (workspace.out / "report.html").read_bytes()
+
+    def broken(findings: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(evaluate, "render", broken)
+    monkeypatch.setattr(evaluate, "open_run", _silent)
+    with pytest.raises(OSError, match="No space"):
+        evaluate.run(workspace, RECIPE, lock)
+    assert (workspace.out / "report.html").read_bytes() == before
+    assert not list(workspace.root.glob(".reports*"))
+
+
+def _silent(workspace: Workspace) -> Any:
+    from contextlib import nullcontext
+
+    from seedbed.tracking import SilentRun
+
+    return nullcontext(SilentRun())
+
+
+def test_the_tracker_has_the_numbers_of_metrics_json(done: Any) -> None:
+    workspace, _ = done
+    client = MlflowClient(workspace.machine.tracking_uri)
+    experiment = client.get_experiment_by_name("evaluate")
+    assert experiment is not None
+    (tracked,) = client.search_runs([experiment.experiment_id])
+    written = evaluate.tables.flatten(json.loads((workspace.out / "metrics.json").read_text()))
+    assert len(written) > 100
+    ours = {key: value for key, value in tracked.data.metrics.items() if not key.startswith("system/")}
+    for name, value in written.items():
+        assert math.isclose(ours[evaluate_name(name)], value, rel_tol=1e-12), name
+
+
+def evaluate_name(name: str) -> str:
+    from seedbed.tracking.run import _name
+
+    return _name(name)
+
+
+def test_only_this_stage_makes_the_key_to_the_test_split() -> None:
+    makers = [
+        path.relative_to(SOURCE).as_posix()
+        for path in sorted(SOURCE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and "TestSplit" in (getattr(node.func, "id", ""), getattr(node.func, "attr", ""))
+    ]
+    assert makers == ["stages/evaluate.py"]
+
+
+def test_a_source_with_two_horizons_is_two_panels(done: Any) -> None:
+    workspace, lock = done
+    config = {"name": "long", "frequencies": {"yearly": {"step": "1y", "horizon": 2, "seasonality": 1}}}
+    short = SimpleNamespace(source="classics", panel=LongConfig.parse(config, "panel"))
+    both = SimpleNamespace(**vars(lock))
+    both.forecast = {**lock.forecast, "nbeats-classics": short}
+    key = evaluate.TestSplit(opened_by="a test")
+    found = list(evaluate._forecasted(workspace, both, key))
+    assert [[run.forecaster for run in runs] for runs, _ in found] == [
+        ["naive2-classics"],
+        ["nbeats-classics"],
+    ]
+
+
+def test_columns_that_are_scored() -> None:
+    keys = ["unique_id", "ds", "cutoff", "frequency"]
+    assert evaluate.forecasters([*keys, "nbeats", "member-0"], "nbeats") == ["nbeats"]
+    assert evaluate.forecasters([*keys, "forecast"], "nbeats") == ["forecast"]
