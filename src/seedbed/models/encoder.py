@@ -1,0 +1,153 @@
+"""One Transformer encoder for the families BERT, RoBERTa and ELECTRA, which differ in their embeddings.
+
+BERT: arXiv 1810.04805, section 3; RoBERTa: 1907.11692; ELECTRA: 2003.10555, section 3.2 and appendix A.
+Shapes: B rows, L positions, N selected positions, D hidden size, E embedding size.
+"""
+
+from typing import Literal, Protocol, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from seedbed.config import Strict
+from seedbed.models.layers import Block, Embeddings, initialise, padding_bias
+
+Family = Literal["bert", "electra", "roberta"]
+
+
+class Vocabulary(Protocol):
+    """The part of a tokenizer's vocabulary that a network is built from."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def pad_id(self) -> int: ...
+    @property
+    def cls_id(self) -> int: ...
+    @property
+    def sep_id(self) -> int: ...
+
+
+class EncoderConfig(Strict):
+    """The shape of an encoder. Sizes that data decides (the vocabulary) are not here."""
+
+    name: Literal["encoder"]
+    family: Family
+    hidden_size: int = Field(ge=1)
+    intermediate_size: int = Field(ge=1, description="width of the feed-forward part")
+    num_layers: int = Field(ge=1)
+    num_heads: int = Field(ge=1)
+    embedding_size: int | None = Field(
+        None, ge=1, description="width of the embeddings where it is not hidden_size (ELECTRA)"
+    )
+    max_length: int = Field(512, ge=1, description="positions of a row")
+    num_token_types: int = Field(2, ge=1, description="segments; RoBERTa has 1")
+    dropout: float = Field(0.1, ge=0, lt=1)
+    attention_dropout: float = Field(0.1, ge=0, lt=1)
+    norm_eps: float = Field(1e-12, gt=0)
+    initializer_range: float = Field(0.02, gt=0, description="standard deviation of the first weights")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.hidden_size % self.num_heads:
+            raise ValueError(f"hidden_size {self.hidden_size} does not divide by num_heads {self.num_heads}")
+        if self.embedding_size is not None and self.family != "electra":
+            raise ValueError(f"embedding_size is for family electra, {self.family} has none; remove it")
+        return self
+
+    @property
+    def token_size(self) -> int:
+        """Width of the embeddings."""
+        return self.hidden_size if self.embedding_size is None else self.embedding_size
+
+    def build(self, vocabulary: Vocabulary, *, seed: int = 0) -> "Encoder":
+        """A new encoder, its weights a function of `seed` alone."""
+        encoder = Encoder(
+            self,
+            vocabulary_size=vocabulary.size,
+            pad_id=vocabulary.pad_id,
+            cls_id=vocabulary.cls_id,
+            sep_id=vocabulary.sep_id,
+        )
+        self.initialise(encoder, seed=seed)
+        return encoder
+
+    def initialise(self, module: nn.Module, *, seed: int) -> None:
+        """Fill a module's parameters as this family was published."""
+        initialise(
+            module,
+            std=self.initializer_range,
+            truncated=self.family != "roberta",
+            generator=torch.Generator().manual_seed(seed),
+        )
+
+
+class Encoder(nn.Module):
+    """Token ids to one vector per position. Weights are torch's defaults until filled: see `build`."""
+
+    def __init__(
+        self,
+        config: EncoderConfig,
+        *,
+        vocabulary_size: int,
+        pad_id: int,
+        cls_id: int | None = None,
+        sep_id: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.vocabulary_size = vocabulary_size
+        self.pad_id, self.cls_id, self.sep_id = pad_id, cls_id, sep_id
+        self.embeddings = Embeddings(
+            vocabulary_size=vocabulary_size,
+            pad_id=pad_id,
+            size=config.token_size,
+            max_length=config.max_length,
+            num_token_types=config.num_token_types,
+            position_offset=pad_id + 1 if config.family == "roberta" else 0,
+            norm_eps=config.norm_eps,
+            dropout=config.dropout,
+        )
+        self.projection = (
+            nn.Linear(config.token_size, config.hidden_size)
+            if config.token_size != config.hidden_size
+            else None
+        )
+        self.blocks = nn.ModuleList(
+            Block(
+                hidden_size=config.hidden_size,
+                intermediate_size=config.intermediate_size,
+                num_heads=config.num_heads,
+                norm_eps=config.norm_eps,
+                dropout=config.dropout,
+                attention_dropout=config.attention_dropout,
+            )
+            for _ in range(config.num_layers)
+        )
+
+    def forward(
+        self,
+        input_ids_BL: Tensor,
+        attention_mask_BL: Tensor | None = None,
+        token_type_ids_BL: Tensor | None = None,
+        *,
+        selected_N: Tensor | None = None,
+    ) -> Tensor:
+        """hidden_BLD; with `selected_N` (indices into B*L) only those positions, as hidden_ND.
+
+        Without a mask every position counts as real: rows without padding (packed) need none.
+        """
+        hidden_BLD = self.embeddings(
+            input_ids_BL, padded=attention_mask_BL is not None, token_type_ids_BL=token_type_ids_BL
+        )
+        if self.projection is not None:
+            hidden_BLD = self.projection(hidden_BLD)
+        bias_B11L = None
+        if attention_mask_BL is not None:
+            bias_B11L = padding_bias(attention_mask_BL, hidden_BLD.dtype)
+        *first, last = self.blocks
+        for block in first:
+            hidden_BLD = block(hidden_BLD, bias_B11L=bias_B11L)
+        hidden: Tensor = last(hidden_BLD, bias_B11L=bias_B11L, selected_N=selected_N)
+        return hidden

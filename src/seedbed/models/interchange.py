@@ -1,0 +1,229 @@
+"""Models as folders in the Hugging Face layout: config.json, model.safetensors, tokenizer files.
+
+Written and read without code of `transformers`; `AutoModel.from_pretrained(folder)` loads what is
+written. Only safetensors and JSON are read: no pickle, no remote code.
+
+Poolers: a masked LM trains none, so none is saved, and Hugging Face's plain BertModel and RobertaModel
+draw a random one, with a warning, as they do for the published RoBERTa. The class named in
+`architectures` loads with nothing missing and nothing left over.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from seedbed.config import UserError
+from seedbed.models.encoder import Encoder, EncoderConfig
+from seedbed.models.heads import DiscriminatorHead, MaskedLMHead, SequenceClassifier
+from seedbed.models.layout import (
+    CONFIG,
+    Kind,
+    encoder_tensors,
+    from_config,
+    head_name,
+    head_tensors,
+    rename_encoder,
+    to_config,
+)
+from seedbed.workspace import write_json
+
+WEIGHTS = "model.safetensors"
+WEIGHTS_INDEX = "model.safetensors.index.json"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+
+Head = MaskedLMHead | DiscriminatorHead | SequenceClassifier
+
+
+class Loaded(NamedTuple):
+    """An encoder read from a folder; the size of its vocabulary is `encoder.vocabulary_size`."""
+
+    encoder: Encoder
+    config: EncoderConfig
+
+
+def save_pretrained(
+    folder: Path,
+    encoder: Encoder,
+    *,
+    head: Head | None = None,
+    tokenizer_folder: Path | None = None,
+    labels: Sequence[str] | None = None,
+    extra_config: Mapping[str, Any] | None = None,
+) -> None:
+    """Write an encoder and its head; the same tensors give the same bytes.
+
+    For a classifier `head` is the SequenceClassifier itself and `labels` the names of its classes;
+    `extra_config` is merged into config.json.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    kind, part = _kind(head)
+    config = to_config(encoder, kind)
+    if labels is not None:
+        config["id2label"] = {str(index): label for index, label in enumerate(labels)}
+        config["label2id"] = {label: index for index, label in enumerate(labels)}
+    elif isinstance(head, SequenceClassifier):
+        config["id2label"] = {str(index): f"LABEL_{index}" for index in range(head.num_labels)}
+        config["label2id"] = {f"LABEL_{index}": index for index in range(head.num_labels)}
+    if isinstance(head, SequenceClassifier):
+        config["classifier_dropout"] = head.head.dropout
+    tensors = encoder_tensors(encoder, prefix="" if kind == "none" else f"{encoder.config.family}.")
+    if part is not None:
+        tensors |= head_tensors(part, encoder.config.family, kind)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(
+        {
+            name: tensor.detach().to("cpu", torch.float32).contiguous()
+            for name, tensor in sorted(tensors.items())
+        },
+        folder / WEIGHTS,
+        metadata={"format": "pt"},
+    )
+    write_json(folder / CONFIG, config | dict(extra_config or {}))
+    for name in TOKENIZER_FILES if tokenizer_folder is not None else ():
+        assert tokenizer_folder is not None
+        if (tokenizer_folder / name).is_file():
+            (folder / name).write_bytes((tokenizer_folder / name).read_bytes())
+
+
+def _kind(head: Head | None) -> tuple[Kind, nn.Module | None]:
+    match head:
+        case None:
+            return "none", None
+        case MaskedLMHead():
+            return "masked_lm", head
+        case DiscriminatorHead():
+            return "replaced_token_detection", head
+        case SequenceClassifier():
+            return "sequence_classification", head.head
+
+
+def load_encoder(
+    folder: Path, *, dropout: float | None = None, attention_dropout: float | None = None
+) -> Loaded:
+    """The encoder of any local BERT, RoBERTa or ELECTRA folder, ours or Hugging Face's; heads are ignored.
+
+    The dropouts given replace the folder's. Whatever cannot be read exactly is a UserError.
+    """
+    written = _read_config(folder)
+    changes = {"dropout": dropout, "attention_dropout": attention_dropout}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    config = from_config(written, folder).model_copy(update=changes)
+    encoder = _empty(written, config)
+    _fill(encoder, _encoder_state(_read_tensors(folder), encoder, folder), folder)
+    return Loaded(encoder, config)
+
+
+def load_sequence_classifier(folder: Path) -> SequenceClassifier:
+    """The classifier that `save_pretrained` or Hugging Face wrote."""
+    written = _read_config(folder)
+    config = from_config(written, folder)
+    encoder = _empty(written, config)
+    tensors = _read_tensors(folder)
+    _fill(encoder, _encoder_state(tensors, encoder, folder), folder)
+    dropout = written.get("classifier_dropout")
+    labels = written.get("id2label")
+    num_labels = len(labels) if isinstance(labels, dict) else int(written.get("num_labels", 2))
+    classifier = SequenceClassifier(
+        encoder, num_labels=num_labels, dropout=None if dropout is None else float(dropout)
+    )
+    names = {
+        name: head_name(name, config.family, "sequence_classification")
+        for name in classifier.head.state_dict()
+    }
+    if missing := sorted(set(names.values()) - tensors.keys()):
+        raise UserError(
+            f"{folder / WEIGHTS}: no {missing[0]}; this is no sequence classifier "
+            f"(architectures {written.get('architectures')}); give a fine-tuned folder"
+        )
+    _fill(classifier.head, {ours: tensors[theirs] for ours, theirs in names.items()}, folder)
+    return classifier
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{path}: no such file; give a folder in the Hugging Face layout") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON: {error}; make the folder again") from None
+    if not isinstance(written, dict):
+        raise UserError(f"{path}: a {type(written).__name__}, expected an object; make the folder again")
+    if "auto_map" in written:
+        raise UserError(f"{path}: auto_map asks to run code of the folder, which is never done; remove it")
+    return written
+
+
+def _empty(written: Mapping[str, Any], config: EncoderConfig) -> Encoder:
+    family = config.family
+    return Encoder(
+        config,
+        vocabulary_size=written.get("vocab_size", 50265 if family == "roberta" else 30522),
+        pad_id=written.get("pad_token_id", 1 if family == "roberta" else 0),
+        cls_id=written.get("bos_token_id", 0 if family == "roberta" else None),
+        sep_id=written.get("eos_token_id", 2 if family == "roberta" else None),
+    )
+
+
+def _read_tensors(folder: Path) -> dict[str, Tensor]:
+    """Every tensor of a folder, from one file or from shards, under today's names."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    files = [WEIGHTS]
+    index = folder / WEIGHTS_INDEX
+    if not (folder / WEIGHTS).is_file():
+        if not index.is_file():
+            pickled = sorted(p.name for p in folder.glob("*.bin"))
+            reason = f"; {pickled[0]} is a pickle, which can run code and is never read" if pickled else ""
+            raise UserError(f"{folder / WEIGHTS}: no such file{reason}; give weights as safetensors")
+        try:
+            weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+            files = sorted({str(name) for name in weight_map.values()})
+        except (ValueError, KeyError, AttributeError):
+            raise UserError(f"{index}: no weight_map in it; make the folder again") from None
+        if outside := [name for name in files if Path(name).name != name]:
+            raise UserError(f"{index}: {outside[0]!r} is outside the folder; make the folder again")
+    tensors: dict[str, Tensor] = {}
+    for name in files:
+        try:
+            tensors |= load_file(folder / name)
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"{folder / name}: not safetensors ({error}); copy it again") from None
+    # Checkpoints converted from TensorFlow name the norm's parameters gamma and beta.
+    old = {".gamma": ".weight", ".beta": ".bias"}
+    return {
+        next((name.removesuffix(a) + b for a, b in old.items() if name.endswith(a)), name): tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def _encoder_state(tensors: Mapping[str, Tensor], encoder: Encoder, folder: Path) -> dict[str, Tensor]:
+    """The encoder's state under our names, query, key and value joined."""
+    import torch
+
+    prefix = f"{encoder.config.family}."
+    if not any(name.startswith(prefix) for name in tensors):
+        prefix = ""
+    state: dict[str, Tensor] = {}
+    for ours in encoder.state_dict():
+        theirs = list(rename_encoder({ours: torch.empty(3)}, prefix=prefix))
+        if missing := [name for name in theirs if name not in tensors]:
+            raise UserError(f"{folder / WEIGHTS}: no tensor {missing[0]}; make the folder again")
+        state[ours] = torch.cat([tensors[name] for name in theirs])
+    return state
+
+
+def _fill(module: nn.Module, state: Mapping[str, Tensor], folder: Path) -> None:
+    for name, parameter in module.state_dict().items():
+        if parameter.shape != state[name].shape:
+            raise UserError(
+                f"{folder / WEIGHTS}: {name} has shape {tuple(state[name].shape)}, {CONFIG} says "
+                f"{tuple(parameter.shape)}; make the folder again"
+            )
+    module.load_state_dict({name: tensor.float() for name, tensor in state.items()})

@@ -1,0 +1,168 @@
+"""The parts of a Transformer encoder: Vaswani et al. 2017 (arXiv 1706.03762) as BERT arranges them.
+
+Shapes: B rows, L positions, N selected positions, D hidden size, E embedding size, F feed-forward size,
+H heads, K size of a head.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Embeddings(nn.Module):
+    """Token + position + token type, then norm and dropout (BERT, arXiv 1810.04805, section 3).
+
+    `position_offset` is RoBERTa's: positions begin at pad_id + 1, and padding has position pad_id.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocabulary_size: int,
+        pad_id: int,
+        size: int,
+        max_length: int,
+        num_token_types: int,
+        position_offset: int,
+        norm_eps: float,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.pad_id = pad_id
+        self.position_offset = position_offset
+        self.max_length = max_length
+        self.dropout = dropout
+        self.token = nn.Embedding(vocabulary_size, size, padding_idx=pad_id)
+        self.position = nn.Embedding(
+            max_length + position_offset, size, padding_idx=pad_id if position_offset else None
+        )
+        self.token_type = nn.Embedding(num_token_types, size)
+        self.norm = nn.LayerNorm(size, eps=norm_eps)
+
+    def forward(
+        self, input_ids_BL: Tensor, *, padded: bool, token_type_ids_BL: Tensor | None = None
+    ) -> Tensor:
+        length = input_ids_BL.shape[1]
+        assert length <= self.max_length, f"rows of {length} positions, the encoder has {self.max_length}"
+        if padded and self.position_offset:
+            real_BL = input_ids_BL != self.pad_id
+            positions_BL = real_BL.cumsum(1) * real_BL + self.pad_id
+            added = self.position(positions_BL)
+        else:
+            added = self.position.weight[self.position_offset : self.position_offset + length]
+        if token_type_ids_BL is None:
+            added = added + self.token_type.weight[0]
+        else:
+            added = added + self.token_type(token_type_ids_BL)
+        embedded_BLE = self.norm(self.token(input_ids_BL) + added)
+        return drop(embedded_BLE, self.dropout, self.training)
+
+
+class Block(nn.Module):
+    """Self-attention and feed-forward, each followed by residual sum and norm."""
+
+    def __init__(
+        self,
+        *,
+        hidden_size: int,
+        intermediate_size: int,
+        num_heads: int,
+        norm_eps: float,
+        dropout: float,
+        attention_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.attention_dropout = attention_dropout
+        self.attention_in = nn.Linear(hidden_size, 3 * hidden_size)
+        self.attention_out = nn.Linear(hidden_size, hidden_size)
+        self.attention_norm = nn.LayerNorm(hidden_size, eps=norm_eps)
+        self.feed_forward_in = nn.Linear(hidden_size, intermediate_size)
+        self.feed_forward_out = nn.Linear(intermediate_size, hidden_size)
+        self.feed_forward_norm = nn.LayerNorm(hidden_size, eps=norm_eps)
+
+    def forward(
+        self, hidden_BLD: Tensor, *, bias_B11L: Tensor | None = None, selected_N: Tensor | None = None
+    ) -> Tensor:
+        """hidden_BLD; with `selected_N` (indices into B*L) only those positions, as hidden_ND.
+
+        Attention reads every position either way: what is saved is the work after it.
+        """
+        B, L, D = hidden_BLD.shape
+        mixed_3BHLK = self.attention_in(hidden_BLD).view(B, L, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
+        query_BHLK, key_BHLK, value_BHLK = mixed_3BHLK.unbind(0)
+        context_BLD = attend(
+            query_BHLK,
+            key_BHLK,
+            value_BHLK,
+            bias_B11L=bias_B11L,
+            dropout=self.attention_dropout if self.training else 0.0,
+        )
+        hidden = hidden_BLD
+        if selected_N is not None:
+            context_BLD = context_BLD.reshape(B * L, D).index_select(0, selected_N)
+            hidden = hidden_BLD.reshape(B * L, D).index_select(0, selected_N)
+        update = drop(self.attention_out(context_BLD), self.dropout, self.training)
+        hidden = self.attention_norm(hidden + update)
+        update = self.feed_forward_out(F.gelu(self.feed_forward_in(hidden)))
+        normed: Tensor = self.feed_forward_norm(hidden + drop(update, self.dropout, self.training))
+        return normed
+
+
+def attend(
+    query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, *, bias_B11L: Tensor | None, dropout: float
+) -> Tensor:
+    """Scaled dot-product attention over all positions, heads put side by side: (B, L, H * K).
+
+    Explicit products on the CPU, where the backward pass of torch's fused kernel is slow (a third
+    of a small model's step); the fused kernel elsewhere.
+    """
+    B, H, L, K = query_BHLK.shape
+    if query_BHLK.device.type != "cpu":
+        context_BHLK = F.scaled_dot_product_attention(
+            query_BHLK, key_BHLK, value_BHLK, attn_mask=bias_B11L, dropout_p=dropout
+        )
+    else:
+        scores_BHLL = (query_BHLK * (1 / math.sqrt(K))) @ key_BHLK.transpose(2, 3)
+        if bias_B11L is not None:
+            scores_BHLL = scores_BHLL + bias_B11L
+        weights_BHLL = drop(scores_BHLL.softmax(-1), dropout, True)
+        context_BHLK = weights_BHLL @ value_BHLK
+    return context_BHLK.transpose(1, 2).reshape(B, L, H * K)
+
+
+def padding_bias(attention_mask_BL: Tensor, dtype: torch.dtype) -> Tensor:
+    """bias_B11L: 0 where a position may be read, the lowest finite number where it is padding."""
+    bias_BL = torch.zeros(attention_mask_BL.shape, dtype=dtype, device=attention_mask_BL.device)
+    return bias_BL.masked_fill_(attention_mask_BL == 0, torch.finfo(dtype).min)[:, None, None, :]
+
+
+def drop(values: Tensor, probability: float, training: bool) -> Tensor:
+    """Dropout that touches neither memory nor the random state when its probability is 0."""
+    return F.dropout(values, probability, training=True) if training and probability else values
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, *, std: float, truncated: bool, generator: torch.Generator) -> None:
+    """Fill every parameter: matrices normal(0, std), norms 1, biases and padding rows 0.
+
+    `truncated` cuts the normal at two standard deviations, as TensorFlow's initialiser of BERT and
+    ELECTRA does; RoBERTa (fairseq) and Hugging Face do not cut.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.LayerNorm):
+            nn.init.ones_(part.weight)
+            nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.Linear | nn.Embedding):
+            if truncated:
+                nn.init.trunc_normal_(part.weight, std=std, a=-2 * std, b=2 * std, generator=generator)
+            else:
+                nn.init.normal_(part.weight, std=std, generator=generator)
+            if isinstance(part, nn.Embedding):
+                if part.padding_idx is not None:
+                    nn.init.zeros_(part.weight[part.padding_idx])
+            elif part.bias is not None:
+                nn.init.zeros_(part.bias)

@@ -1,0 +1,186 @@
+"""Replaced-token detection: ELECTRA (Clark et al. 2020, arXiv 2003.10555, sections 2, 3.2, appendix A).
+
+A small generator learns masked language modelling; a discriminator learns which tokens it replaced.
+Shapes: B rows, L positions, N masked positions, D hidden size, S bins.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from seedbed.config import Strict, UserError
+from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
+from seedbed.models import DiscriminatorHead, Encoder, EncoderConfig, MaskedLMHead, save_pretrained
+from seedbed.objectives.masked_lm import MaskedLM
+from seedbed.objectives.masking import Masker, Masking
+from seedbed.tokenization import Vocabulary
+
+NUM_BINS = 4096
+LARGEST_LOGIT = 16.0
+
+
+class ReplacedTokenDetectionConfig(Strict):
+    """Masking as in the official code: 85 % of the chosen tokens become [MASK], 15 % stay."""
+
+    name: Literal["replaced_token_detection"]
+    masking: Masking = Field(default_factory=lambda: Masking(share=0.15, mask=0.85, random=0.0, keep=0.15))
+    generator_ratio: float = Field(
+        0.25, gt=0, le=1, description="the generator's width, feed-forward width and heads, of the encoder's"
+    )
+    discriminator_weight: float = Field(50.0, gt=0, description="lambda of the paper")
+
+    def prepare(self, vocabulary: Vocabulary) -> Masker:
+        """What turns (rows_BL, number of the first presentation, seed) into a batch."""
+        return self.masking.prepare(vocabulary, sampling=True)
+
+    def generator(self, encoder: EncoderConfig) -> EncoderConfig:
+        """The generator's shape: narrower, as deep, with the encoder's own embedding size."""
+        hidden_size = max(1, round(encoder.hidden_size * self.generator_ratio))
+        num_heads = max(1, round(encoder.num_heads * self.generator_ratio))
+        if hidden_size % num_heads:
+            raise UserError(
+                f"objective.generator_ratio: {self.generator_ratio:g} makes a generator of hidden_size "
+                f"{hidden_size} with {num_heads} heads, which does not divide; choose another ratio"
+            )
+        return encoder.model_copy(
+            update={
+                "hidden_size": hidden_size,
+                "num_heads": num_heads,
+                "intermediate_size": max(1, round(encoder.intermediate_size * self.generator_ratio)),
+                "embedding_size": encoder.token_size,
+            }
+        )
+
+    def build(
+        self, encoder: EncoderConfig, vocabulary: Vocabulary, *, seed: int = 0
+    ) -> "ReplacedTokenDetection":
+        """A new Learner, its weights a function of `seed` alone."""
+        if encoder.family != "electra":
+            raise UserError(
+                f"encoder.family: {encoder.family} with objective replaced_token_detection, whose layout "
+                "is ELECTRA's; take an encoder of family electra, or objective masked_lm"
+            )
+        narrow = self.generator(encoder)
+        generator_head = MaskedLMHead(narrow, vocabulary_size=vocabulary.size)
+        narrow.initialise(generator_head, seed=seed + 1)
+        head = DiscriminatorHead(encoder)
+        encoder.initialise(head, seed=seed + 2)
+        return ReplacedTokenDetection(
+            generator=MaskedLM(narrow.build(vocabulary, seed=seed + 3), generator_head),
+            encoder=encoder.build(vocabulary, seed=seed),
+            head=head,
+            discriminator_weight=self.discriminator_weight,
+        )
+
+
+class DetectionAccumulator(MeanAccumulator):
+    """Means, and from counts by logit: AUC, precision and recall of replaced tokens.
+
+    Tokens are counted in bins of equal width in the logit, so the counts of processes can be added;
+    the area under the curve treats a bin as one tie, an error of some 1e-4.
+    """
+
+    def add_logits(self, logits: Tensor, replaced: Tensor) -> None:
+        """Flat logits and whether each token was replaced."""
+        width = 2 * LARGEST_LOGIT / NUM_BINS
+        # A bin edge at 0, so that "logit above 0" is exactly the upper half of the bins.
+        bins = ((logits.double() + LARGEST_LOGIT) / width).ceil().long().sub_(1).clamp_(0, NUM_BINS - 1)
+        for name, chosen in (("replaced", replaced), ("original", ~replaced)):
+            # weights, not a selection: its size would be unknown to the host
+            counts_S = torch.bincount(bins, weights=chosen.double(), minlength=NUM_BINS)
+            self.add(f"bins/{name}", counts_S)
+
+    def results(self) -> dict[str, float]:
+        found = super().results()
+        replaced_S, original_S = self.sums["bins/replaced"], self.sums["bins/original"]
+        num_replaced, num_original = float(replaced_S.sum()), float(original_S.sum())
+        below_S = original_S.cumsum(0) - original_S
+        pairs = num_replaced * num_original
+        wins = float((replaced_S * (below_S + original_S / 2)).sum())
+        hits = float(replaced_S[NUM_BINS // 2 :].sum())
+        flagged = hits + float(original_S[NUM_BINS // 2 :].sum())
+        return found | {
+            "auc": wins / pairs if pairs else float("nan"),
+            "precision": hits / flagged if flagged else 0.0,
+            "recall": hits / num_replaced if num_replaced else 0.0,
+        }
+
+
+class ReplacedTokenDetection(Learner):
+    """Generator and discriminator, trained together; the discriminator is the encoder that is kept.
+
+    Token, position and type embeddings and their norm are one module in both, as in the official code
+    (the paper, section 3.2, names tokens and positions).
+    """
+
+    def __init__(
+        self, *, generator: MaskedLM, encoder: Encoder, head: DiscriminatorHead, discriminator_weight: float
+    ) -> None:
+        super().__init__()
+        generator.encoder.embeddings = encoder.embeddings
+        self.generator = generator
+        self.encoder = encoder
+        self.head = head
+        self.discriminator_weight = discriminator_weight
+
+    def _forward(self, batch: Batch, *, count_correct: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """generator loss, correct_N, discriminator logits_BL, replaced_BL."""
+        predicted = self.generator.predict(batch, count_correct=count_correct)
+        masked_N, labels_N = batch["masked_index"], batch["labels"]
+        # A sample equal to the original counts as original; ids carry no gradient to the generator.
+        rows_BL = batch["input_ids"]
+        corrupted_BL = rows_BL.flatten().index_copy(0, masked_N, predicted.sampled_N).view_as(rows_BL)
+        replaced_BL = torch.zeros(rows_BL.numel(), dtype=torch.bool, device=rows_BL.device)
+        replaced_BL = replaced_BL.index_copy(0, masked_N, predicted.sampled_N != labels_N).view_as(rows_BL)
+        logits_BL = self.head(self.encoder(corrupted_BL, batch.get("attention_mask")))
+        logits_BL = logits_BL.to(torch.promote_types(logits_BL.dtype, torch.float32))
+        return predicted.loss, predicted.correct_N, logits_BL, replaced_BL
+
+    def training_loss(self, batch: Batch) -> dict[str, Tensor]:
+        generator_loss, _, logits_BL, replaced_BL = self._forward(batch, count_correct=False)
+        total, count = detection_loss(logits_BL, replaced_BL, batch.get("attention_mask"))
+        discriminator_loss = total / count
+        return {
+            "loss": generator_loss + self.discriminator_weight * discriminator_loss,
+            "generator_loss": generator_loss,
+            "discriminator_loss": discriminator_loss,
+        }
+
+    def scores(self) -> DetectionAccumulator:
+        return DetectionAccumulator()
+
+    def score(self, batch: Batch, accumulator: Accumulator) -> None:
+        assert isinstance(accumulator, DetectionAccumulator)
+        generator_loss, correct_N, logits_BL, replaced_BL = self._forward(batch, count_correct=True)
+        num_masked = len(batch["labels"])
+        accumulator.add_mean("generator_loss", generator_loss.double() * num_masked, num_masked)
+        accumulator.add_mean("generator_accuracy", correct_N.sum(), num_masked)
+        mask_BL = batch.get("attention_mask")
+        total, count = detection_loss(logits_BL.double(), replaced_BL, mask_BL)
+        accumulator.add_mean("discriminator_loss", total, count)
+        real_BL = slice(None) if mask_BL is None else mask_BL.bool()
+        logits, replaced = logits_BL[real_BL].flatten(), replaced_BL[real_BL].flatten()
+        accumulator.add_mean("accuracy", ((logits > 0) == replaced).sum(), count)
+        accumulator.add_mean("replaced_share", replaced.sum(), count)
+        accumulator.add_logits(logits, replaced)
+
+    def save(self, folder: Path, *, tokenizer_folder: Path | None = None) -> None:
+        """Write the Hugging Face layout: the discriminator at the root, the generator in generator/."""
+        save_pretrained(folder, self.encoder, head=self.head, tokenizer_folder=tokenizer_folder)
+        self.generator.save(folder / "generator", tokenizer_folder=tokenizer_folder)
+
+
+def detection_loss(
+    logits_BL: Tensor, replaced_BL: Tensor, attention_mask_BL: Tensor | None
+) -> tuple[Tensor, Tensor | int]:
+    """Sum of the binary cross-entropy over real tokens, and their number."""
+    losses_BL = F.binary_cross_entropy_with_logits(
+        logits_BL, replaced_BL.to(logits_BL.dtype), reduction="none"
+    )
+    if attention_mask_BL is None:
+        return losses_BL.sum(), losses_BL.numel()
+    return (losses_BL * attention_mask_BL).sum(), attention_mask_BL.sum()
