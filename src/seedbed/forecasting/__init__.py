@@ -1,0 +1,37 @@
+"""Forecasting: panels of series, forecasters told apart by `name`, and the baselines beside them."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from seedbed.config import Strict
+from seedbed.forecasting.baselines import Naive2Config, NaiveConfig, SeasonalNaiveConfig
+from seedbed.forecasting.forecaster import NBEATSForecasterConfig
+from seedbed.forecasting.panels import LongConfig, Panel, PanelConfig
+from seedbed.training import Training
+
+Forecaster = Annotated[
+    NBEATSForecasterConfig | NaiveConfig | Naive2Config | SeasonalNaiveConfig, Field(discriminator="name")
+]
+
+
+class ForecastRecipe(Strict):
+    """One entry of `forecast` in params.lock.yaml: which series, and what forecasts them."""
+
+    source: str = Field(description="a fetch run")
+    panel: PanelConfig
+    forecaster: Forecaster
+    training: Training | None = Field(None, description="of forecasters that are trained")
+    refit: bool = Field(
+        True,
+        description="after the fit that is scored on the valid part, fit again on train and valid together",
+    )
+
+    @model_validator(mode="after")
+    def _trained_forecasters_need_training(self) -> Self:
+        if self.forecaster.name == "nbeats" and self.training is None:
+            raise ValueError("nbeats needs `training`; see conf/forecast/nbeats_generic-classics.yaml")
+        return self
+
+
+__all__ = ["ForecastRecipe", "Forecaster", "LongConfig", "Panel", "PanelConfig"]

@@ -1,0 +1,40 @@
+"""Members of an N-BEATS ensemble and their median (Oreshkin et al. 2020, section 3.4).
+
+The paper's ensemble is six lookbacks x three losses x ten random starts; here each list is configuration.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from seedbed.data.randomness import derive_seed
+from seedbed.forecasting.losses import LossName
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of an ensemble: its window, its loss and the seed of its first weights."""
+
+    lookback: int
+    loss: LossName
+    seed: int
+
+
+def members(
+    *, lookbacks: tuple[int, ...], losses: tuple[LossName, ...], repeats: int, horizon: int, seed: int
+) -> list[Member]:
+    """Every combination; a member's seed depends on its own place (lookback, loss, repeat) alone."""
+    return [
+        Member(lookback * horizon, loss, derive_seed(seed, "member", lookback, loss, repeat))
+        for lookback, loss, repeat in product(lookbacks, losses, range(repeats))
+    ]
+
+
+def median(forecasts_MBH: Tensor) -> Tensor:
+    """The middle member at each point; of an even number the mean of the two in the middle."""
+    # torch.median takes the lower of the two, quantile has a size limit
+    count = forecasts_MBH.shape[0]
+    ordered_MBH = torch.sort(forecasts_MBH, dim=0).values
+    return (ordered_MBH[(count - 1) // 2] + ordered_MBH[count // 2]) / 2

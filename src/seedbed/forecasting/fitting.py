@@ -1,0 +1,65 @@
+"""What every forecaster promises: fit on series of one frequency, forecast, save; and what it is given."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedbed import metrics
+from seedbed.config import Machine
+from seedbed.forecasting.panels import SeriesSet
+from seedbed.tracking import Run
+from seedbed.training import Training
+
+Floats = NDArray[np.float64]
+Curve = list[tuple[int, str, float]]
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """Point forecasts (N series, H points); `components` add up to them to 1e-6 of the series' size."""
+
+    values_NH: Floats
+    components: Mapping[str, Floats] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Means of a fit: recipe, machine, a scratch folder of its own, tracking run, label of the progress."""
+
+    training: Training | None
+    machine: Machine
+    scratch: Path
+    tracker: Run
+    label: str
+
+
+class Fitted(Protocol):
+    """A forecaster of one frequency, ready to forecast."""
+
+    curves: Curve
+
+    def forecast(self, series: SeriesSet) -> Forecasts:
+        """The horizon after each series' last point."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write what was learned to `path`.safetensors; nothing when nothing was."""
+        ...
+
+
+def score(forecast_NH: Floats, actual: SeriesSet, *, history: SeriesSet) -> dict[str, float]:
+    """Mean sMAPE and MASE over the series; MASE over those where it is defined."""
+    season = actual.config.seasonality
+    smapes = [metrics.smape(actual.series(i), forecast_NH[i]) for i in range(len(actual))]
+    mases = np.asarray(
+        [
+            metrics.mase(actual.series(i), forecast_NH[i], history=history.series(i), seasonality=season)
+            for i in range(len(actual))
+        ]
+    )
+    defined = mases[np.isfinite(mases)]
+    return {"smape": float(np.mean(smapes))} | ({"mase": float(defined.mean())} if defined.size else {})

@@ -1,0 +1,26 @@
+"""Members: every combination, seeds of their own; the median against numpy's."""
+
+import numpy as np
+import torch
+
+from seedbed.forecasting.ensembling import median, members
+
+
+def test_members_are_every_combination_with_its_own_seed() -> None:
+    few = members(lookbacks=(2, 3), losses=("smape", "mase"), repeats=2, horizon=6, seed=1)
+    assert [(m.lookback, m.loss) for m in few[::2]] == [
+        (12, "smape"),
+        (12, "mase"),
+        (18, "smape"),
+        (18, "mase"),
+    ]
+    assert len({m.seed for m in few}) == 8
+    more = members(lookbacks=(2, 3, 7), losses=("mape", "smape", "mase"), repeats=3, horizon=6, seed=1)
+    assert set(few) <= set(more), "a member changes when others join"
+
+
+def test_median_is_numpys() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for count in (1, 2, 5, 6):
+        values = torch.randn(count, 4, 3, generator=generator, dtype=torch.float64)
+        np.testing.assert_allclose(median(values), np.median(values.numpy(), axis=0))

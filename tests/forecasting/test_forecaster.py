@@ -1,0 +1,189 @@
+"""The ensemble as a Learner: conformance, independence of members, components, leakage, short series."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from seedbed.config import Machine, UserError
+from seedbed.forecasting import ForecastRecipe
+from seedbed.forecasting.fitting import Fitting, score
+from seedbed.forecasting.forecaster import EnsembleForecaster, FittedNBEATS, NBEATSForecasterConfig
+from seedbed.forecasting.panels import SeriesSet
+from seedbed.forecasting.windows import WindowPresentations, Windows
+from seedbed.tracking import SilentRun
+from seedbed.training import Training
+from tests.conformance import check_learner, check_two_processes
+from tests.forecasting.panels import config as panel_config
+from tests.forecasting.panels import load, table
+
+STACKS: dict[str, list[dict[str, Any]]] = {
+    "generic": [{"name": "generic", "blocks": 2, "width": 16, "theta_size": 4}],
+    "interpretable": [
+        {"name": "trend", "blocks": 2, "width": 16, "degree": 2},
+        {"name": "seasonality", "blocks": 2, "width": 16},
+    ],
+}
+HORIZON, MEMBERS = 3, 4
+
+
+def config(kind: str = "generic", **changed: Any) -> NBEATSForecasterConfig:
+    values = {
+        "name": "nbeats",
+        "model": {"name": "nbeats", "stacks": STACKS[kind]},
+        "lookbacks": [2, 3],
+        "losses": ["smape", "mase"],
+    }
+    return NBEATSForecasterConfig.parse({**values, **changed}, "forecaster")
+
+
+def training(**changed: Any) -> Training:
+    values = {
+        "max_steps": 30,
+        "global_batch_size": 16,
+        "seed": 1,
+        "precision": "fp32",
+        "gradient_clip": 1e6,
+        "optimizer": {"name": "adamw", "learning_rate": 5e-3, "weight_decay": 0.0},
+        "schedule": {"name": "constant"},
+    }
+    return Training.parse({**values, **changed}, "training")
+
+
+def fit(
+    config: NBEATSForecasterConfig,
+    series: SeriesSet,
+    scratch: Path,
+    valid: SeriesSet | None = None,
+    **changed: Any,
+) -> FittedNBEATS:
+    fitting = Fitting(training(**changed), Machine(threads=1), scratch, SilentRun(), "test")
+    return config.fit(series, valid=valid, fitting=fitting)
+
+
+def batch(*, members: int | None = MEMBERS) -> dict[str, torch.Tensor]:
+    """Eight windows per member, whole ones, drawn at random."""
+    generator = torch.Generator().manual_seed(0)
+    lead = (8,) if members is None else (8, members)
+    return {
+        "insample": torch.rand(*lead, 9, generator=generator) + 0.5,
+        "insample_mask": torch.ones(*lead, 9),
+        "outsample": torch.rand(*lead, HORIZON, generator=generator) + 0.5,
+        "outsample_mask": torch.ones(*lead, HORIZON),
+        "naive_scale": torch.rand(*lead, generator=generator) + 0.5,
+        "scale": torch.ones(*lead, dtype=torch.float64),
+    }
+
+
+def make_generic() -> EnsembleForecaster:
+    return EnsembleForecaster(config(), horizon=HORIZON, seed=1)
+
+
+def make_interpretable() -> EnsembleForecaster:
+    return EnsembleForecaster(config("interpretable", level="last"), horizon=HORIZON, seed=1)
+
+
+def test_is_a_learner() -> None:
+    check_learner(make_generic, batch(members=None), steps=150, learning_rate=1e-2)
+    check_learner(make_interpretable, batch(members=None), steps=150, learning_rate=1e-2, falls_to=0.8)
+
+
+def test_two_processes_are_one() -> None:
+    check_two_processes(make_generic, batch())
+
+
+def test_members_do_not_touch_each_other() -> None:
+    """A member's gradient comes from its own windows, and is that of a network alone (up to the mean)."""
+    learner, windows = make_generic(), batch()
+    learner.training_loss(windows)["loss"].backward()
+    before = [p.grad.clone() for p in learner.members[0].parameters() if p.grad is not None]
+    windows["insample"][:, 1:] *= 3
+    learner.zero_grad()
+    learner.training_loss(windows)["loss"].backward()
+    after = [p.grad for p in learner.members[0].parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("level", ["zero", "last"])
+@pytest.mark.parametrize("kind", STACKS)
+def test_components_sum_to_the_median(kind: str, level: str) -> None:
+    learner = EnsembleForecaster(config(kind, level=level), horizon=HORIZON, seed=1)
+    windows = batch(members=None)
+    windows["scale"] *= 1e4
+    middle_BH, components = learner.forecast(windows)
+    names = [stack["name"] for stack in STACKS[kind]]
+    assert list(components) == (["level"] if level == "last" else []) + [*names, "ensemble"]
+    assert (sum(components.values()) - middle_BH).abs().max() <= 1e-6 * 1e4
+    members_MBH = learner.components(windows).detach().double().sum(1).numpy() * 1e4
+    np.testing.assert_allclose(middle_BH, np.median(members_MBH, axis=0), rtol=1e-9)
+
+
+@pytest.mark.parametrize("level", ["zero", "last"])
+def test_forecasts_scale_with_the_series(level: str, tmp_path: Path) -> None:
+    learner = EnsembleForecaster(config(level=level), horizon=HORIZON, seed=1)
+    series = load(tmp_path, table()).sets("history")[0]
+    larger = SeriesSet(**{**series.__dict__, "values": series.values * 2.0**40})
+    once = FittedNBEATS(learner, lookback=9, curves=[]).forecast(series).values_NH
+    assert np.array_equal(
+        FittedNBEATS(learner, lookback=9, curves=[]).forecast(larger).values_NH, once * 2.0**40
+    )
+
+
+def test_same_seed_same_bits_and_a_future_spike_changes_nothing(tmp_path: Path) -> None:
+    found = []
+    for number, (spike, seed) in enumerate(((0.0, 1), (0.0, 1), (1e6, 1), (0.0, 2))):
+        series = load(tmp_path, table(spike=spike)).sets("history")[0]
+        fitted = fit(config(), series, tmp_path / str(number), seed=seed)
+        found.append((fitted.forecast(series).values_NH, fitted.learner.state_dict()))
+    (first, weights), (again, same_weights), (spiked, _), (other, _) = found
+    assert np.array_equal(first, again)
+    assert all(torch.equal(value, same_weights[name]) for name, value in weights.items())
+    assert np.array_equal(first, spiked)
+    assert not np.array_equal(first, other)
+
+
+def test_learns_a_trend_and_a_season_that_naive_does_not(tmp_path: Path) -> None:
+    panel = load(tmp_path, table())
+    for train, valid in zip(panel.sets("train"), panel.valid(), strict=True):
+        fitted = fit(
+            config("interpretable"), train, tmp_path / train.frequency, valid, max_steps=150, log_every=50
+        )
+        found = score(fitted.forecast(train).values_NH, valid, history=train)
+        last = np.repeat(train.values[train.offsets[1:] - 1], train.config.horizon)
+        naive = score(last.reshape(len(train), -1), valid, history=train)
+        assert found["smape"] < naive["smape"]
+        logged = {name: value for _, name, value in fitted.curves}
+        assert logged["valid/smape"] == pytest.approx(found["smape"], rel=1e-4)
+        assert logged["valid/mase"] == pytest.approx(found["mase"], rel=1e-4)
+        losses = [value for _, name, value in fitted.curves if name == "train/loss"]
+        assert len(losses) == 3 and losses[-1] < losses[0]
+
+
+def test_saved_weights_forecast_the_same(tmp_path: Path) -> None:
+    series = load(tmp_path, table()).sets("history")[0]
+    fitted = fit(config(), series, tmp_path / "scratch")
+    fitted.save(tmp_path / "yearly.safetensors")
+    again = config().load(tmp_path / "yearly.safetensors", series.config)
+    assert np.array_equal(fitted.forecast(series).values_NH, again.forecast(series).values_NH)
+
+
+def test_presentations_and_learner_agree_on_shapes(tmp_path: Path) -> None:
+    series = load(tmp_path, table()).sets("train")[0]
+    learner = config().build(series.config, seed=1)
+    data = WindowPresentations(series, lookback=9, members=MEMBERS, history_horizons=5.0, seed=1)
+    losses = learner.training_loss(data.batch(0, 5))
+    assert set(losses) == {"loss", "smape", "mase"} and all(v.isfinite() for v in losses.values())
+    assert learner.components(Windows(series, lookback=9).at_end()).shape == (MEMBERS, 2, 4, HORIZON)
+
+
+def test_a_recipe_without_training_is_refused() -> None:
+    recipe = {
+        "source": "classics",
+        "panel": panel_config().model_dump(mode="json"),
+        "forecaster": config().model_dump(mode="json"),
+    }
+    with pytest.raises(UserError, match="nbeats needs `training`"):
+        ForecastRecipe.parse(recipe, "forecast.x")
+    ForecastRecipe.parse({**recipe, "forecaster": {"name": "naive2"}}, "forecast.x")

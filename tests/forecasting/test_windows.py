@@ -1,0 +1,73 @@
+"""Windows: the right points, padded and masked, uniform over series and cuts, a function of numbers alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from seedbed.forecasting.windows import WindowPresentations, Windows
+from tests.forecasting.panels import load, table
+
+LOOKBACK = 6
+
+
+def test_a_window_is_what_the_series_says(tmp_path: Path) -> None:
+    series = load(tmp_path, table()).sets("history")[0]
+    numbers, cuts = np.asarray([0, 3, 3]), np.asarray([2, 20, 36])
+    batch = Windows(series, lookback=LOOKBACK).cut(numbers, cuts)
+    scale = batch["scale"].numpy()
+    for row, (number, cut) in enumerate(zip(numbers, cuts, strict=True)):
+        values = series.series(number)
+        before = values[max(0, cut - LOOKBACK) : cut]
+        padding = LOOKBACK - len(before)
+        assert scale[row] == np.abs(before).max()
+        assert batch["insample_mask"][row].tolist() == [0.0] * padding + [1.0] * len(before)
+        np.testing.assert_allclose(batch["insample"][row, padding:] * scale[row], before, rtol=1e-6)
+        assert (batch["insample"][row, :padding] == 0).all()
+        after = values[cut : cut + 3]
+        assert batch["outsample_mask"][row].tolist() == [1.0] * len(after) + [0.0] * (3 - len(after))
+        np.testing.assert_allclose(batch["outsample"][row, : len(after)] * scale[row], after, rtol=1e-6)
+        expected = np.abs(np.diff(values)).mean()
+        assert float(batch["naive_scale"][row]) * scale[row] == pytest.approx(expected, rel=1e-6)
+
+
+def test_any_slice_of_presentations_is_the_same(tmp_path: Path) -> None:
+    series = load(tmp_path, table()).sets("train")[0]
+    data = WindowPresentations(series, lookback=LOOKBACK, members=3, history_horizons=4.0, seed=5)
+    whole, parts = data.batch(0, 20), [data.batch(0, 7), data.batch(7, 13)]
+    for name, value in whole.items():
+        assert torch.equal(value, torch.cat([part[name] for part in parts])), name
+    assert whole["insample"].shape == (20, 3, LOOKBACK) and whole["naive_scale"].shape == (20, 3)
+    assert not torch.equal(whole["insample"][:, 0], whole["insample"][:, 1]), "members share their windows"
+    other = WindowPresentations(series, lookback=LOOKBACK, members=3, history_horizons=4.0, seed=6)
+    assert not torch.equal(whole["insample"], other.batch(0, 20)["insample"])
+
+
+def test_series_and_cuts_are_drawn_uniformly(tmp_path: Path) -> None:
+    """Counted from the windows themselves: the last known input tells series and cut."""
+    series = load(tmp_path, table()).sets("train")[0]
+    data = WindowPresentations(series, lookback=LOOKBACK, members=2, history_horizons=4.0, seed=5)
+    batch = data.batch(0, 20_000)
+    last = (batch["insample"][..., -1].double() * batch["scale"]).reshape(-1).numpy()
+    values = np.concatenate([series.series(i)[:-1] for i in range(len(series))])
+    owner = np.repeat(np.arange(len(series)), series.lengths - 1)
+    place = np.concatenate([np.arange(length - 1) for length in series.lengths])
+    found = np.abs(last[:, None] - values[None, :]).argmin(1)
+    drawn = np.bincount(owner[found], minlength=4) / len(last)
+    np.testing.assert_allclose(drawn, 0.25, atol=0.01)
+    longest = place[found][owner[found] == 3] + 1  # the cut
+    counts = np.bincount(longest, minlength=34)
+    assert not counts[: 34 - 12].any(), "a cut before the last L_H x horizon points"
+    np.testing.assert_allclose(counts[34 - 12 :] / counts.sum(), 1 / 12, atol=0.015)
+
+
+def test_forecasting_windows_end_with_the_series(tmp_path: Path) -> None:
+    panel = load(tmp_path, table())
+    train, valid = panel.sets("train")[0], panel.valid()[0]
+    windows = Windows(train, lookback=LOOKBACK).before(valid)
+    scale = windows["scale"].numpy()[:, None]
+    np.testing.assert_allclose(windows["outsample"].numpy() * scale, valid.values.reshape(-1, 3), rtol=1e-6)
+    assert bool((windows["outsample_mask"] == 1).all())
+    assert not Windows(train, lookback=LOOKBACK).at_end()["outsample_mask"].any()
+    assert windows["insample_mask"].sum(-1).tolist() == [2, 6, 6, 6]
