@@ -131,7 +131,7 @@ class Machine(Strict):
     compile: bool = False
     fp32_through_onednn: bool = Field(
         False,
-        description="torch.set_float32_matmul_precision('medium'): faster fp32 on AMD; on AMX CPUs it is bf16",
+        description="torch.set_float32_matmul_precision('medium'): faster on AMD, bf16 on AMX CPUs",
     )
     scratch: str = Field(".scratch", description="folder of checkpoints and journals")
     tracking_uri: str = "sqlite:///mlflow.db"

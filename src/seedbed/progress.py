@@ -57,7 +57,9 @@ class Progress:
             unit=self._unit,
             initial=self._start_done,
             postfix=self._facts or None,
-            bar_format=None if self._total is None else "{desc}: {percentage:3.0f}% {n_fmt}/{total_fmt} "
+            bar_format=None
+            if self._total is None
+            else "{desc}: {percentage:3.0f}% {n_fmt}/{total_fmt} "
             "[{elapsed}<{remaining}, {rate_fmt}{postfix}]",
         )
         print(meter, file=sys.stderr, flush=True)

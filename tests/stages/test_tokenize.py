@@ -60,7 +60,10 @@ def workspace(root: Path, texts: dict[str, list[str]], *, threads: int = 2) -> W
             json.dumps({"id": f"{split}{n}", "text": text, "meta": {}}) for n, text in enumerate(documents)
         ]
         (corpus / f"{split}.jsonl").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    counts = {"documents": {split: len(documents) for split, documents in texts.items()}}
+    counts = {
+        "documents": {split: len(documents) for split, documents in texts.items()},
+        "characters": {split: sum(map(len, documents)) for split, documents in texts.items()},
+    }
     (corpus / "manifest.json").write_text(json.dumps(counts))
     return Workspace(
         root=root,
@@ -167,3 +170,14 @@ def test_conf_composes() -> None:
         assert isinstance(composed, dict)
         made = TokenizeRecipe.parse(composed["tokenize"], where=f"tokenize.{path.stem}")
         assert made.tokenizer.vocab_size == 8192
+
+
+def test_a_large_corpus_teaches_by_every_kth_document(tmp_path: Path, tracked: Tracked) -> None:
+    texts = {**TEXTS, "train": ["alpha beta", "gamma delta", "alpha beta", "gamma delta"] * 20}
+    space = workspace(tmp_path, texts)
+    total = sum(map(len, texts["train"]))
+    tokenize.run(space, recipe(learn_characters=-(-total // 2)))
+    assert json.loads((space.out / "manifest.json").read_text())["learned_from_every"] == 2
+    vocabulary = json.loads((space.out / "tokenizer/tokenizer.json").read_text())["model"]["vocab"]
+    assert "alpha" in vocabulary and "gamma" not in vocabulary
+    assert TokenStore.open(space.out, "train").num_documents == 80

@@ -29,12 +29,27 @@ def test_same_seed_same_bits_and_the_loss_falls(tmp_path: Path) -> None:
     assert trained.curves == again.curves
     losses = [value for _, name, value in trained.curves if name == "train/loss"]
     assert losses[-1] < losses[0] / 2
-    assert {step for step, name, _ in trained.curves if name == "valid/loss"} == {11, 22, 33, 40}
+    assert {step for step, name, _ in trained.curves if name == "valid/loss"} == {0, 11, 22, 33, 40}
     assert len(data.served) == 40 * 12
 
 
 def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
     assert weights(fit(tmp_path / "a")[0]) != weights(fit(tmp_path / "b", seed=6)[0])
+
+
+def test_bf16_trains_too(tmp_path: Path) -> None:
+    _, trained, _ = fit(tmp_path, precision="bf16")
+    losses = [value for _, name, value in trained.curves if name == "train/loss"]
+    assert losses[-1] < losses[0] / 2
+
+
+def test_the_gradient_is_clipped_by_its_global_norm(tmp_path: Path) -> None:
+    """Plain steps of Adam do not feel the scale of a gradient; its moments do."""
+    fit(tmp_path, gradient_clip=1e-3, max_steps=1)
+    state = load_file(next(tmp_path.rglob("state.safetensors")))
+    moments = [value for name, value in state.items() if name.endswith("exp_avg")]
+    norm = torch.cat([value.flatten() for value in moments]).norm().item()
+    assert norm == pytest.approx(0.1 * 1e-3, rel=1e-4)  # (1 - beta1) times the clipped gradient
 
 
 def test_a_finished_run_is_restored_not_trained_again(tmp_path: Path) -> None:
@@ -111,7 +126,14 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     one, trained, data = fit(tmp_path / "one", machine=Machine(threads=1, tokens_per_device=6))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["src", "."]), "OMP_NUM_THREADS": "1"}
     (tmp_path / "two").mkdir()
-    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tests.training.toy"]
+    command = [
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        "-m",
+        "tests.training.toy",
+    ]
     subprocess.run(
         [sys.executable, *command, str(tmp_path / "two"), "two"], env=environment, timeout=120, check=True
     )

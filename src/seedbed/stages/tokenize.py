@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ def inputs(recipe: TokenizeRecipe) -> list[tuple[str, str]]:
 def run(workspace: Workspace, recipe: TokenizeRecipe) -> None:
     """Write tokenizer/, train/, valid/ and manifest.json."""
     corpus = workspace.input("preprocess", recipe.corpus)
-    documents = _counts(corpus)
+    documents, characters = _counts(corpus)
+    stride = -(-characters["train"] // recipe.learn_characters)
     set_threads(workspace.machine.threads)
     with open_run(workspace) as tracked, workspace.publish() as out:
         passes = 0
@@ -44,7 +46,7 @@ def run(workspace: Workspace, recipe: TokenizeRecipe) -> None:
             nonlocal passes
             passes += 1
             label = f"tokenize {workspace.run}: learn, pass {passes}"
-            return _texts(corpus, "train", label, documents["train"])
+            return _texts(corpus, "train", label, documents["train"], stride)
 
         folder = out / "tokenizer"
         save_tokenizer(recipe.tokenizer.train(texts), recipe.tokenizer, folder=folder)
@@ -74,7 +76,7 @@ def run(workspace: Workspace, recipe: TokenizeRecipe) -> None:
             tokens_per_shard=recipe.tokens_per_shard,
             tokenizer_file=folder / TOKENIZER,
             splits=splits,
-            facts={"vocab_size_asked": recipe.tokenizer.vocab_size},
+            facts={"vocab_size_asked": recipe.tokenizer.vocab_size, "learned_from_every": stride},
         )
         tracked.log_metrics(
             {"vocab_size": float(vocabulary.size)}
@@ -86,19 +88,22 @@ def run(workspace: Workspace, recipe: TokenizeRecipe) -> None:
         )
 
 
-def _texts(corpus: Path, split: Split, label: str, total: int | None) -> Iterator[str]:
-    for document in track(read_split(corpus, split), label, total, "document"):
+def _texts(corpus: Path, split: Split, label: str, total: int, stride: int = 1) -> Iterator[str]:
+    """The texts of every `stride`-th document."""
+    chosen = islice(read_split(corpus, split), 0, None, stride)
+    for document in track(chosen, label, -(-total // stride), "document"):
         yield document.text
 
 
-def _counts(corpus: Path) -> dict[str, int]:
-    """Documents of each split, as preprocess counted them."""
+def _counts(corpus: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """Documents and characters of each split, as preprocess counted them."""
     path = corpus / "manifest.json"
-    counts = json.loads(path.read_text(encoding="utf-8"))["documents"]
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    documents, characters = manifest["documents"], manifest["characters"]
     for split in SPLITS:
-        if not counts.get(split):
+        if not documents.get(split):
             raise UserError(
                 f"{path}: the {split} split has no documents; give corpus {corpus.name} more text or loosen "
                 f"conf/preprocess/{corpus.name}.yaml"
             )
-    return {split: int(counts[split]) for split in SPLITS}
+    return documents, characters

@@ -22,6 +22,12 @@ class TokenizeRecipe(Strict):
 
     corpus: str = Field(description="a preprocess run: the documents")
     tokenizer: Tokenizer
+    learn_characters: int = Field(
+        2**28,
+        ge=1,
+        description="most text the vocabulary is learned from: of a larger corpus every k-th document, "
+        "which bounds the memory of learning",
+    )
     tokens_per_shard: int = Field(
         2**26, ge=1, description="a shard file holds exactly this many tokens, the last one fewer"
     )

@@ -51,10 +51,14 @@ class Bookkeeper(pl.Callback):
         module.sums = {name: torch.tensor(v, dtype=torch.float64) for name, v in self.state.pending.items()}
         module.sums = {name: value.to(module.device) for name, value in module.sums.items()}
         module.count = self.state.pending_count
+        if self.state.step == 0 and module.recipe.validate_every:
+            self._validate(module)
         self._clock = (time.monotonic(), self.state.step)
-        self._bar = progress_bar.Progress(
-            self._label, module.recipe.max_steps, "step", done=self.state.step
-        ) if trainer.is_global_zero else None
+        self._bar = (
+            progress_bar.Progress(self._label, module.recipe.max_steps, "step", done=self.state.step)
+            if trainer.is_global_zero
+            else None
+        )
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -40,7 +40,13 @@ class TrainingModule(pl.LightningModule):
     """
 
     def __init__(
-        self, learner: Learner, *, recipe: Training, plan: Plan, optimizer: torch.optim.Optimizer, compile: bool
+        self,
+        learner: Learner,
+        *,
+        recipe: Training,
+        plan: Plan,
+        optimizer: torch.optim.Optimizer,
+        compile: bool,
     ) -> None:
         super().__init__()
         self.learner = learner
@@ -54,9 +60,7 @@ class TrainingModule(pl.LightningModule):
         )
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
-        torch.manual_seed(
-            derive_seed(self.recipe.seed, "dropout", self.plan.first_presentation(batch_idx))
-        )
+        torch.manual_seed(derive_seed(self.recipe.seed, "dropout", self.plan.first_presentation(batch_idx)))
         losses = self._loss(batch)
         for name, value in losses.items():
             value = value.detach().double()
@@ -70,6 +74,15 @@ class TrainingModule(pl.LightningModule):
             factor = self.recipe.schedule.factor(step, self.recipe.max_steps)
             for group in self.raw_optimizer.param_groups:
                 group["lr"] = self.recipe.optimizer.learning_rate * factor
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """By global norm; Lightning's own refuses a fused optimizer under mixed precision."""
+        torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.recipe.gradient_clip)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.raw_optimizer

@@ -19,7 +19,11 @@ class Training(Strict):
     schedule: Schedule
     gradient_clip: float = Field(1.0, gt=0, description="largest global gradient norm")
     log_every: int = Field(50, ge=1)
-    validate_every: int = Field(0, ge=0, description="steps between validations; 0 validates at the end")
+    validate_every: int = Field(
+        0,
+        ge=0,
+        description="steps between validations, the first before step 1; 0 validates at the end alone",
+    )
 
 
 def accumulation(recipe: Training, machine: Machine, example_tokens: int, where: str) -> int:
@@ -41,7 +45,7 @@ def accumulation(recipe: Training, machine: Machine, example_tokens: int, where:
     if count > share:
         raise UserError(
             f"{where}: one example of {example_tokens} tokens is more than tokens_per_device "
-            f"{machine.tokens_per_device} (global_batch_size {recipe.global_batch_size} over {world} devices); "
-            "raise tokens_per_device in the machine file"
+            f"{machine.tokens_per_device} (global_batch_size {recipe.global_batch_size} over {world} "
+            "devices); raise tokens_per_device in the machine file"
         )
     return count

@@ -6,12 +6,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
-from pytorch_lightning.plugins.environments import SLURMEnvironment
+from lightning_fabric.plugins import environments
 
 from seedbed.config import Interrupted, Machine, UserError, rank_and_world
 from seedbed.data.presentations import Presentations, micro_batches
@@ -97,9 +96,7 @@ def _fit(
     example_tokens: int,
     on_valid: OnValid | None,
 ) -> None:
-    module = TrainingModule(
-        learner, recipe=recipe, plan=plan, optimizer=optimizer, compile=machine.compile
-    )
+    module = TrainingModule(learner, recipe=recipe, plan=plan, optimizer=optimizer, compile=machine.compile)
     bookkeeper = Bookkeeper(
         folder=folder,
         state=state,
@@ -132,12 +129,7 @@ def _fit(
     learner.to("cpu")
 
 
-def _lightning_trainer(
-    recipe: Training, plan: Plan, machine: Machine, bookkeeper: Bookkeeper
-) -> pl.Trainer:
-    plugins: list[Any] = []
-    if machine.launcher == "slurm":
-        plugins.append(SLURMEnvironment(auto_requeue=False))
+def _lightning_trainer(recipe: Training, plan: Plan, machine: Machine, bookkeeper: Bookkeeper) -> pl.Trainer:
     return pl.Trainer(
         accelerator=machine.accelerator,
         devices=machine.devices,
@@ -147,10 +139,9 @@ def _lightning_trainer(
         max_steps=recipe.max_steps - plan.start_step,
         max_epochs=-1,
         accumulate_grad_batches=plan.accumulation,
-        gradient_clip_val=recipe.gradient_clip,
         use_distributed_sampler=False,
         callbacks=[bookkeeper],
-        plugins=plugins or None,
+        plugins=[_launched_by(plan)],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -159,6 +150,15 @@ def _lightning_trainer(
         limit_val_batches=0,
         default_root_dir=str(Path(machine.scratch)),
     )
+
+
+def _launched_by(plan: Plan) -> environments.ClusterEnvironment:
+    """Named, never guessed: Lightning would take any Slurm job for its own and requeue it by itself."""
+    if environments.TorchElasticEnvironment.detect():
+        return environments.TorchElasticEnvironment()
+    if plan.world_size > 1:
+        return environments.SLURMEnvironment(auto_requeue=False)
+    return environments.LightningEnvironment()
 
 
 def leave_process_group() -> None:

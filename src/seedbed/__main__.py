@@ -1,0 +1,206 @@
+"""The command line: seedbed VERB [RUN] [key=value ...]."""
+
+import argparse
+import errno
+import os
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedbed import __version__
+from seedbed.config import Interrupted, Machine, UserError, load_machine, rank_and_world
+
+if TYPE_CHECKING:
+    from seedbed.recipes import Lock
+
+INTERRUPTED_EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: the same command continues the run
+TRAINING_VERBS = ("pretrain", "finetune", "forecast")
+SUMMARY = {
+    "compose": "params.yaml and conf/ into params.lock.yaml",
+    "fetch": "get a source into data/raw/",
+    "preprocess": "normalise, filter, deduplicate and split a corpus into data/clean/",
+    "tokenize": "train a tokenizer and write token shards into data/tokens/",
+    "pretrain": "pretrain an encoder into models/pretrain/",
+    "finetune": "fine-tune on a task, several seeds, into models/finetune/",
+    "forecast": "train forecasters on a panel into models/forecast/",
+    "evaluate": "open the test splits once and write reports/",
+    "tune": "search settings of a fine-tuning run on its valid split",
+    "deliver": "send what tracking could not deliver earlier",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    verbs = "\n".join(f"  {verb:<11} {text}" for verb, text in SUMMARY.items())
+    result = argparse.ArgumentParser(
+        prog="seedbed",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Text encoders and forecasters from raw data to evaluated models. `dvc repro` runs all.",
+        epilog=f"verbs:\n{verbs}\n\nRuns are the names in params.yaml. With key=value the result goes to "
+        "scratch, never into DVC's outs.\nThe machine file is chosen by SEEDBED_MACHINE (conf/machine/). "
+        "Exit codes: 0 done, 2 your input needs mending, 75 stopped and saved, run again.",
+    )
+    result.add_argument("verb", choices=SUMMARY, metavar="VERB")
+    result.add_argument("arguments", nargs="*", metavar="[RUN] [key=value ...]")
+    result.add_argument("--version", action="version", version=f"seedbed {__version__}")
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; every fault the user can mend is one line and exit code 2."""
+    arguments = parser().parse_args(argv)
+    try:
+        _dispatch(arguments.verb, arguments.arguments)
+    except UserError as error:
+        print(f"seedbed: {error}", file=sys.stderr)
+        return 2
+    except Interrupted as stop:
+        print(f"seedbed: {stop}; run the same command to continue", file=sys.stderr)
+        return INTERRUPTED_EXIT_CODE
+    except KeyboardInterrupt:
+        print(
+            "seedbed: interrupted; run the same command to continue from the last checkpoint", file=sys.stderr
+        )
+        return 130
+    except OSError as error:
+        print(f"seedbed: {_describe_os_error(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _describe_os_error(error: OSError) -> str:
+    what = {
+        errno.ENOSPC: "the disk is full; free some space",
+        errno.EDQUOT: "the disk quota is used up; free some space",
+        errno.EACCES: "no permission; make the folder writable or choose another scratch in the machine file",
+        errno.EROFS: "the file system is read-only; choose a writable folder",
+    }.get(error.errno or 0, error.strerror or str(error))
+    return f"{error.filename or 'input/output'}: {what}; then run the same command, nothing finished is lost"
+
+
+def _dispatch(verb: str, arguments: list[str]) -> None:
+    root = Path.cwd()
+    machine = load_machine(root)
+    _limit_threads(machine)
+    if verb == "compose":
+        _no_more(verb, arguments)
+        import_module("seedbed.stages.compose").run(root)
+        return
+    if verb == "deliver":
+        _no_more(verb, arguments)
+        count = import_module("seedbed.tracking").deliver_all(root / machine.scratch, machine.tracking_uri)
+        print(f"deliver: {count} journals are in {machine.tracking_uri}")
+        return
+    run = "report"
+    if verb != "evaluate":
+        if not arguments or "=" in arguments[0]:
+            raise UserError(
+                f"{verb}: which run? give a name of params.yaml: seedbed {verb} RUN [key=value ...]"
+            )
+        run, arguments = arguments[0], arguments[1:]
+    _run(root, machine, verb, run, arguments)
+
+
+def _run(root: Path, machine: Machine, verb: str, run: str, overrides: list[str]) -> None:
+    from seedbed.recipes import flatten, load_lock
+    from seedbed.workspace import Workspace, artifact, identify
+
+    lock = load_lock(root)
+    if overrides:
+        lock = import_module("seedbed.stages.compose").compose_with_overrides(root, verb, run, overrides)
+    recipe = _recipe(lock, verb, run)
+    stage = import_module(f"seedbed.stages.{verb}")
+    rank, world = rank_and_world()
+    if verb in TRAINING_VERBS and machine.world_size > 1 and world == 1:
+        _launch(machine, verb, run, overrides)
+    needs = stage.inputs(recipe, lock) if verb in ("evaluate", "tune") else stage.inputs(recipe)
+    paths = {f"{v}/{r}": artifact(root, v, r) for v, r in needs}
+    fingerprint, scratch = identify(root, machine, verb, run, _identity(lock, verb, recipe), paths)
+    workspace = Workspace(
+        root=root,
+        verb=verb,
+        run=run,
+        machine=machine,
+        out=scratch / "out" if overrides else artifact(root, verb, run),
+        scratch=scratch,
+        fingerprint=fingerprint,
+        lock_digest=lock.digest,
+        flat_recipe=flatten(recipe.model_dump(mode="json")),
+        inputs=paths,
+        rank=rank,
+    )
+    started = time.monotonic()
+    with workspace.exclusive():
+        if verb in ("evaluate", "tune"):
+            stage.run(workspace, recipe, lock)
+        else:
+            stage.run(workspace, recipe)
+        if rank == 0:
+            (scratch / "DONE").touch()
+    if world > 1:
+        import_module("seedbed.training.trainer").leave_process_group()
+    if rank == 0:
+        _report(workspace.out.relative_to(root), verb, run, time.monotonic() - started)
+
+
+def _recipe(lock: "Lock", verb: str, run: str) -> Any:
+    if verb == "evaluate":
+        return lock.evaluate
+    runs = getattr(lock, verb)
+    if run not in runs:
+        raise UserError(
+            f"{verb} {run}: no such run; known: {', '.join(runs) or 'none'}; add it to params.yaml"
+        )
+    return runs[run]
+
+
+def _identity(lock: "Lock", verb: str, recipe: Any) -> Any:
+    """What of the lock decides this run's result; the verbs that read other branches name them."""
+    if verb == "evaluate":
+        return lock.model_dump(mode="json", exclude={"digest", "tune"})
+    if verb == "tune":
+        return [recipe.model_dump(mode="json"), lock.finetune[recipe.finetune].model_dump(mode="json")]
+    return recipe.model_dump(mode="json")
+
+
+def _limit_threads(machine: Machine) -> None:
+    """Fix the thread counts of every numeric library before any of them is imported."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS",
+                 "RAYON_NUM_THREADS", "POLARS_MAX_THREADS"):  # fmt: skip
+        os.environ[name] = str(machine.threads)
+
+
+def _launch(machine: Machine, verb: str, run: str, overrides: list[str]) -> None:
+    """Replace this process by one process per device: torchrun here, srun inside a Slurm job."""
+    seedbed = [sys.executable, "-m", "seedbed", verb, run, *overrides]
+    if machine.launcher == "slurm":
+        if "SLURM_JOB_ID" not in os.environ:
+            raise UserError(
+                "machine file: launcher slurm, but this is no Slurm job; submit jobs/seedbed.sbatch"
+            )
+        os.execvp(
+            "srun",
+            ["srun", f"--ntasks={machine.world_size}", f"--ntasks-per-node={machine.devices}",
+             "--kill-on-bad-exit=1", *seedbed],
+        )  # fmt: skip
+    if machine.num_nodes > 1:
+        raise UserError("machine file: num_nodes above 1 needs launcher: slurm; set it or use one node")
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={machine.devices}"]
+    os.execv(sys.executable, [sys.executable, *torchrun, *seedbed[1:]])
+
+
+def _report(out: Path, verb: str, run: str, seconds: float) -> None:
+    gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"{verb} {run}: {out} in {seconds:.1f} s, peak memory {gigabytes:.2f} GB")
+
+
+def _no_more(verb: str, arguments: list[str]) -> None:
+    if arguments:
+        raise UserError(f"{verb}: takes no more arguments, got {arguments[0]!r}; change params.yaml or conf/")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""The typed tree of params.lock.yaml and the checks between its branches."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field
+
+from seedbed.config import VERBS, Strict, UserError, load_yaml
+from seedbed.corpora import FetchRecipe
+from seedbed.evaluation import EvaluateRecipe
+from seedbed.forecasting import ForecastRecipe
+from seedbed.models.encoder import EncoderConfig
+from seedbed.objectives import Objective
+from seedbed.preprocessing import PreprocessRecipe
+from seedbed.tasks import FinetuneRecipe
+from seedbed.tokenization import TokenizeRecipe
+from seedbed.training import Training
+from seedbed.tuning import TuneRecipe
+from seedbed.workspace import hash_bytes, hash_json
+
+PARAMS = "params.yaml"
+LOCK = "params.lock.yaml"
+COMPOSED = tuple(verb for verb in VERBS if verb != "compose")
+RUN_NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
+
+
+class PretrainRecipe(Training):
+    """An encoder, what it learns from which tokens, and how long."""
+
+    tokens: str = Field(description="a tokenize run")
+    encoder: EncoderConfig
+    objective: Objective
+    max_valid_rows: int = Field(1024, ge=1, description="most rows of the valid split scored at a time")
+
+
+class Lock(Strict):
+    """The whole resolved configuration: params.yaml says what runs, conf/ says how, this is the result."""
+
+    digest: str = Field(description="hash of everything compose read")
+    fetch: dict[str, FetchRecipe]
+    preprocess: dict[str, PreprocessRecipe]
+    tokenize: dict[str, TokenizeRecipe]
+    pretrain: dict[str, PretrainRecipe]
+    finetune: dict[str, FinetuneRecipe]
+    forecast: dict[str, ForecastRecipe]
+    evaluate: EvaluateRecipe
+    tune: dict[str, TuneRecipe]
+
+    @classmethod
+    def check(cls, tree: Mapping[str, Any], where: str) -> Self:
+        """Validate types, run names and every link from one run to another."""
+        for verb in COMPOSED:
+            for run in tree.get(verb) or {} if verb != "evaluate" else ():
+                if not RUN_NAME.fullmatch(str(run)):
+                    raise UserError(
+                        f"{where}: {verb}.{run}: a run's name is lower-case words joined by _ or -, rename it"
+                    )
+        lock = cls.parse(dict(tree), where)
+        for verb, run, field, target_verb, target in lock.links():
+            known = getattr(lock, target_verb)
+            if target not in known:
+                raise UserError(
+                    f"{where}: {verb}.{run}.{field}: no {target_verb} run makes {target!r}; "
+                    f"known: {', '.join(known) or 'none'}; add it to params.yaml or choose another"
+                )
+        return lock
+
+    def links(self) -> list[tuple[str, str, str, str, str]]:
+        """(verb, run, field, target verb, target run) of every reference between runs."""
+        found: list[tuple[str, str, str, str, str]] = []
+        for run, preprocess in self.preprocess.items():
+            found.append(("preprocess", run, "source", "fetch", preprocess.source))
+        for run, tokenize in self.tokenize.items():
+            found.append(("tokenize", run, "corpus", "preprocess", tokenize.corpus))
+        for run, pretrain in self.pretrain.items():
+            found.append(("pretrain", run, "tokens", "tokenize", pretrain.tokens))
+        for run, finetune in self.finetune.items():
+            found.append(("finetune", run, "backbone", "pretrain", finetune.backbone))
+            found.append(("finetune", run, "corpus", "preprocess", finetune.corpus))
+        for run, forecast in self.forecast.items():
+            found.append(("forecast", run, "source", "fetch", forecast.source))
+        for run, tune in self.tune.items():
+            found.append(("tune", run, "finetune", "finetune", tune.finetune))
+        return found
+
+
+def digest(root: Path) -> str:
+    """Hash of exactly what compose reads: the values of params.yaml and the files of conf/ but machine/.
+
+    DVC compares params.yaml by value, so a comment there must not make the lock stale; the files of
+    conf/ count by their bytes, because a comment can be a Hydra directive.
+    """
+    conf = root / "conf"
+    files = sorted(p for p in conf.rglob("*.yaml") if p.relative_to(conf).parts[0] != "machine")
+    names = [[p.relative_to(conf).as_posix(), hash_bytes(p.read_bytes())] for p in files]
+    return hash_json([load_yaml(root / PARAMS), names])
+
+
+def load_lock(root: Path) -> Lock:
+    """Read and check params.lock.yaml; a stale or missing one is the user's error."""
+    path = root / LOCK
+    if not path.is_file():
+        raise UserError(f"{path}: no lock file; make it with `seedbed compose` or `dvc repro compose`")
+    tree = load_yaml(path)
+    if not isinstance(tree, dict) or tree.get("digest") != digest(root):
+        raise UserError(
+            f"{path}: stale: params.yaml or conf/ changed after it was composed; run `dvc repro compose`"
+        )
+    return Lock.check(tree, LOCK)
+
+
+def flatten(value: object, prefix: str = "") -> dict[str, str]:
+    """Dotted keys to printed values, as tracking shows them."""
+    if isinstance(value, Mapping):
+        items: dict[str, str] = {}
+        for key, inner in value.items():
+            items |= flatten(inner, f"{prefix}{key}.")
+        return items
+    return {prefix.rstrip("."): str(value)}

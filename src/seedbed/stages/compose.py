@@ -1,0 +1,189 @@
+"""compose: params.yaml and conf/ into params.lock.yaml, the exact result every other stage reads."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from seedbed.config import UserError, load_yaml
+from seedbed.recipes import COMPOSED, LOCK, PARAMS, Lock, digest
+from seedbed.workspace import write_atomically
+
+HEADER = (
+    "# Made by `seedbed compose` from params.yaml and conf/; do not edit, change those and run dvc repro.\n"
+)
+Values = Mapping[str, Any]
+
+
+def run(root: Path) -> None:
+    """Write params.lock.yaml, checked; nothing is written when anything is wrong."""
+    tree = compose_all(root)
+    lock = Lock.check(tree, PARAMS)
+    text = HEADER + yaml.safe_dump(lock.model_dump(mode="json"), allow_unicode=True, width=110)
+    write_atomically(root / LOCK, text.encode())
+    runs = sum(len(getattr(lock, verb)) for verb in COMPOSED if verb != "evaluate")
+    print(f"compose: {runs} runs into {LOCK}")
+
+
+def compose_all(root: Path) -> dict[str, Any]:
+    """The whole tree, composed run by run."""
+    params = load_yaml(root / PARAMS)
+    params = _mapping(params, PARAMS)
+    unknown = sorted(set(params) - {*COMPOSED, "set"})
+    if unknown:
+        raise UserError(
+            f"{PARAMS}: {unknown[0]}: unknown key; known keys: {', '.join([*COMPOSED, 'set'])}; rename it"
+        )
+    settings = _mapping(params.get("set") or {}, f"{PARAMS}: set")
+    for verb, runs in settings.items():
+        known = [] if verb not in COMPOSED else params.get(verb) or {}
+        for name in _mapping(runs, f"{PARAMS}: set.{verb}") if verb != "evaluate" else ():
+            if name not in known:
+                raise UserError(
+                    f"{PARAMS}: set.{verb}.{name}: no such run; known: {', '.join(known) or 'none'}"
+                )
+    tree: dict[str, Any] = {"digest": digest(root)}
+    for verb in COMPOSED:
+        if verb == "evaluate":
+            tree[verb] = compose_run(
+                root, verb, str(params.get(verb) or "default"), {}, settings.get(verb) or {}
+            )
+            continue
+        entries = _mapping(params.get(verb) or {}, f"{PARAMS}: {verb}")
+        of_verb = _mapping(settings.get(verb) or {}, f"{PARAMS}: set.{verb}")
+        tree[verb] = {
+            str(name): compose_run(
+                root,
+                verb,
+                str(name),
+                _mapping(links or {}, f"{PARAMS}: {verb}.{name}"),
+                of_verb.get(name) or {},
+            )
+            for name, links in entries.items()
+        }
+    return tree
+
+
+def compose_with_overrides(root: Path, verb: str, run: str, overrides: Sequence[str]) -> Lock:
+    """The tree with the command line's `key=value` overrides on one run: the same composition, checked."""
+    tree = compose_all(root)
+    params = load_yaml(root / PARAMS)
+    settings = (params.get("set") or {}).get(verb) or {}
+    links = {} if verb == "evaluate" else (params.get(verb) or {}).get(run)
+    if links is None:
+        raise UserError(
+            f"{verb} {run}: no such run in {PARAMS}; known: {', '.join(params.get(verb) or {}) or 'none'}"
+        )
+    own = settings if verb == "evaluate" else settings.get(run) or {}
+    values = _flatten(own) | _parse(overrides, f"{verb} {run}")
+    name = str(params.get(verb) or "default") if verb == "evaluate" else run
+    composed = compose_run(root, verb, name, links, values)
+    tree[verb] = composed if verb == "evaluate" else {**tree[verb], run: composed}
+    return Lock.check(tree, "command line")
+
+
+def compose_run(root: Path, verb: str, run: str, links: Values, settings: Values) -> dict[str, Any]:
+    """One recipe: conf/<verb>/<run or links.recipe>.yaml, then the links, then single settings.
+
+    A setting whose place holds a component and whose value is a name switches the component's
+    file (`encoder=electra_small`); any other sets the one value.
+    """
+    links = dict(links)
+    recipe = str(links.pop("recipe", run))
+    if not (root / "conf" / verb / f"{recipe}.yaml").is_file():
+        raise UserError(
+            f"{PARAMS}: {verb}.{run}: no recipe conf/{verb}/{recipe}.yaml; "
+            f"write it, or name one of {', '.join(_names(root, verb))} by `recipe:`"
+        )
+    values = _flatten(settings)
+    config = _hydra(root, verb, recipe, [])
+    switches = {
+        key: value
+        for key, value in values.items()
+        if isinstance(value, str) and isinstance(OmegaConf.select(config, key), DictConfig)
+    }
+    if switches:
+        config = _hydra(
+            root, verb, recipe, [_switch(root, verb, run, key, value) for key, value in switches.items()]
+        )
+    for key, value in {**links, **{k: v for k, v in values.items() if k not in switches}}.items():
+        OmegaConf.update(config, key, value, force_add=True)
+    missing = sorted(str(key) for key in OmegaConf.missing_keys(config))
+    if missing:
+        raise UserError(
+            f"{PARAMS}: {verb}.{run}.{missing[0]}: unset (???); "
+            f"give it in the run's entry or in conf/{verb}/{recipe}.yaml"
+        )
+    try:
+        container = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"conf/{verb}/{recipe}.yaml: {_one_line(error)}") from None
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+def _hydra(root: Path, verb: str, recipe: str, overrides: list[str]) -> DictConfig:
+    try:
+        with initialize_config_dir(str((root / "conf").resolve()), version_base="1.3"):
+            config = compose(f"{verb}/{recipe}", overrides=overrides)
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        raise UserError(f"conf/{verb}/{recipe}.yaml: {_one_line(error)}") from None
+    # without its parent, so that places are told from the recipe on
+    detached = OmegaConf.create(OmegaConf.to_container(config[verb]) if verb in config else {})
+    assert isinstance(detached, DictConfig)
+    return detached
+
+
+def _switch(root: Path, verb: str, run: str, key: str, value: str) -> str:
+    group = key.rsplit(".", 1)[-1]
+    if value not in _names(root, group):
+        raise UserError(
+            f"{verb}.{run}.{key}: no file conf/{group}/{value}.yaml; "
+            f"known: {', '.join(_names(root, group)) or 'none'}"
+        )
+    return f"{group}@{verb}.{key}={value}"
+
+
+def _names(root: Path, group: str) -> list[str]:
+    return sorted(p.stem for p in (root / "conf" / group).glob("*.yaml") if p.stem != "_base")
+
+
+def _parse(overrides: Sequence[str], where: str) -> dict[str, Any]:
+    """`key=value` in Hydra's override grammar; sweeps and deletions are not taken here."""
+    values: dict[str, Any] = {}
+    for text in overrides:
+        try:
+            override = OverridesParser.create().parse_override(text)
+        except HydraException as error:
+            raise UserError(f"{where}: {text}: not key=value: {_one_line(error)}") from None
+        if override.is_sweep_override() or override.is_delete() or override.package is not None:
+            raise UserError(f"{where}: {text}: give one plain key=value; sweeps belong to `seedbed tune`")
+        value = override.value()
+        values[override.key_or_group] = value if not isinstance(value, str) else str(value)
+    return values
+
+
+def _flatten(values: Values, prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _mapping(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: a mapping of names is needed, got {value!r}")
+    return value
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

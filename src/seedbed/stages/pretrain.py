@@ -1,0 +1,70 @@
+"""pretrain: token shards to an encoder in the Hugging Face layout, with its metrics and curves."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from seedbed.data.packing import PackedRows
+from seedbed.data.shards import TokenStore
+from seedbed.learner import Batch
+from seedbed.tokenization import Vocabulary, copy_tokenizer
+from seedbed.tracking import open_run
+from seedbed.training.curves import write_curves
+from seedbed.workspace import Workspace, write_json
+
+if TYPE_CHECKING:
+    from seedbed.recipes import PretrainRecipe
+
+VALID_BATCH_TOKENS = 16384
+"""Tokens scored at once in validation; the scores are sums, so it changes no more than their last bits."""
+
+
+def inputs(recipe: "PretrainRecipe") -> list[tuple[str, str]]:
+    return [("tokenize", recipe.tokens)]
+
+
+def run(workspace: Workspace, recipe: "PretrainRecipe") -> None:
+    """Train, then publish weights, tokenizer, metrics and curves in one rename."""
+    from seedbed.training.trainer import train
+
+    folder = workspace.input("tokenize", recipe.tokens)
+    vocabulary = Vocabulary.load(folder / "tokenizer")
+    learner = recipe.objective.build(recipe.encoder, vocabulary, seed=recipe.seed)
+    rows = {
+        split: PackedRows(
+            TokenStore.open(folder, split),
+            max_length=recipe.encoder.max_length,
+            vocabulary=vocabulary,
+            seed=recipe.seed,
+            prepare=recipe.objective.prepare(vocabulary),
+        )
+        for split in ("train", "valid")
+    }
+    batch_size = max(1, VALID_BATCH_TOKENS // recipe.encoder.max_length)
+
+    def valid() -> Iterator[Batch]:
+        return rows["valid"].batches(batch_size, max_rows=recipe.max_valid_rows)
+
+    with open_run(workspace) as tracker:
+        tracker.log_metrics(
+            {
+                "tokens/train_rows": rows["train"].num_rows,
+                "tokens/left_out": rows["train"].num_dropped_tokens,
+                "tokens/epochs": recipe.max_steps * recipe.global_batch_size / rows["train"].num_rows,
+            }
+        )
+        trained = train(
+            learner,
+            data=rows["train"],
+            valid=valid,
+            recipe=recipe,
+            example_tokens=recipe.encoder.max_length,
+            machine=workspace.machine,
+            scratch=workspace.scratch,
+            tracker=tracker,
+            label=f"pretrain {workspace.run}",
+        )
+        with workspace.publish() as out:
+            learner.save(out)
+            copy_tokenizer(folder / "tokenizer", out, max_length=recipe.encoder.max_length)
+            write_json(out / "metrics.json", trained.metrics)
+            write_curves(out / "curves.csv", {"": trained.curves})

@@ -1,0 +1,218 @@
+"""compose: params.yaml and conf/ become one lock; its digest covers exactly what was read."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from seedbed.config import UserError
+from seedbed.recipes import LOCK, Lock, digest, load_lock
+from seedbed.stages import compose
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    shutil.copytree(REPOSITORY / "conf", tmp_path / "conf")
+    shutil.copy(REPOSITORY / "params.yaml", tmp_path)
+    return tmp_path
+
+
+def edit(project: Path, change: dict[str, Any]) -> None:
+    """Merge `change` into params.yaml, two levels deep."""
+    path = project / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    for key, value in change.items():
+        params[key] = {**(params.get(key) or {}), **value} if isinstance(value, dict) else value
+    path.write_text(yaml.safe_dump(params))
+
+
+def test_the_committed_lock_is_what_compose_makes(project: Path) -> None:
+    compose.run(project)
+    assert (project / LOCK).read_text() == (REPOSITORY / LOCK).read_text(), (
+        "run `seedbed compose`, commit the lock"
+    )
+
+
+def test_single_values_and_whole_components_can_be_set(project: Path) -> None:
+    edit(
+        project,
+        {
+            "set": {
+                "pretrain": {
+                    "electra_tiny": {
+                        "optimizer": {"learning_rate": 0.125},
+                        "encoder": "electra_small",
+                        "schedule": "constant",
+                    }
+                }
+            }
+        },
+    )
+    compose.run(project)
+    lock = load_lock(project)
+    assert lock.pretrain["electra_tiny"].optimizer.learning_rate == 0.125
+    assert lock.pretrain["electra_tiny"].encoder.hidden_size == 256
+    assert lock.pretrain["electra_tiny"].schedule.name == "constant"
+    assert lock.pretrain["roberta_tiny"].optimizer.learning_rate != 0.125
+
+
+def test_the_command_line_composes_the_same(project: Path) -> None:
+    compose.run(project)
+    plain = load_lock(project)
+    assert compose.compose_with_overrides(project, "pretrain", "electra_tiny", []) == plain
+    changed = compose.compose_with_overrides(
+        project,
+        "pretrain",
+        "electra_tiny",
+        ["optimizer.learning_rate=1e-3", "encoder=electra_small", "seed=9"],
+    )
+    recipe = changed.pretrain["electra_tiny"]
+    assert (recipe.optimizer.learning_rate, recipe.encoder.hidden_size, recipe.seed) == (1e-3, 256, 9)
+    edit(
+        project,
+        {
+            "set": {
+                "pretrain": {
+                    "electra_tiny": {
+                        "optimizer": {"learning_rate": 1e-3},
+                        "encoder": "electra_small",
+                        "seed": 9,
+                    }
+                }
+            }
+        },
+    )
+    compose.run(project)
+    assert load_lock(project).pretrain == changed.pretrain
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"pretrian": {}}, r"params\.yaml: pretrian: unknown key; known keys: fetch, "),
+        (
+            {"pretrain": {"gpt_tiny": {"tokens": "x"}}},
+            r"pretrain\.gpt_tiny: no recipe conf/pretrain/gpt_tiny\.yaml",
+        ),
+        (
+            {"pretrain": {"electra_tiny": {"tokens": "docstring"}}},
+            r"pretrain\.electra_tiny\.tokens: no tokenize run makes 'docstring'; known: .*docstrings-wordpiece8k",
+        ),
+        (
+            {"finetune": {"a-b": {"recipe": "topics", "backbone": "bert", "corpus": "docstrings"}}},
+            r"finetune\.a-b\.backbone: no pretrain run makes 'bert'; known: electra_tiny, roberta_tiny",
+        ),
+        ({"pretrain": {"electra_tiny": {}}}, r"pretrain\.electra_tiny\.tokens: unset \(\?\?\?\)"),
+        (
+            {"set": {"pretrain": {"electra": {"seed": 1}}}},
+            r"set\.pretrain\.electra: no such run; known: electra_tiny",
+        ),
+        (
+            {"set": {"pretrain": {"electra_tiny": {"max_step": 1}}}},
+            r"pretrain\.electra_tiny\.max_step: unknown key; known keys: .*max_steps",
+        ),
+        (
+            {"set": {"pretrain": {"electra_tiny": {"max_steps": "many"}}}},
+            r"pretrain\.electra_tiny\.max_steps: input should be a valid integer, got 'many'",
+        ),
+        (
+            {"set": {"pretrain": {"electra_tiny": {"encoder": "electra_tyni"}}}},
+            r"pretrain\.electra_tiny\.encoder: no file conf/encoder/electra_tyni\.yaml; known: .*electra_tiny",
+        ),
+        (
+            {"set": {"pretrain": {"electra_tiny": {"objective": {"name": "os.system"}}}}},
+            r"pretrain\.electra_tiny\.objective: .*'masked_lm'.*got",
+        ),
+        (
+            {"pretrain": {"Electra Tiny": {"recipe": "electra_tiny", "tokens": "x"}}},
+            "a run's name is lower-case",
+        ),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_written(
+    project: Path, change: dict[str, Any], line: str
+) -> None:
+    edit(project, change)
+    with pytest.raises(UserError, match=line) as caught:
+        compose.run(project)
+    assert "\n" not in str(caught.value)
+    assert not (project / LOCK).exists()
+
+
+def test_an_override_that_is_no_value_is_told(project: Path) -> None:
+    for text in ("seed", "~seed", "seed=1,2", "seed=[1", "optimizer@x=y"):
+        with pytest.raises(UserError, match="pretrain electra_tiny"):
+            compose.compose_with_overrides(project, "pretrain", "electra_tiny", [text])
+
+
+def test_a_configuration_cannot_name_code(project: Path) -> None:
+    path = project / "conf/pretrain/electra_tiny.yaml"
+    path.write_text(path.read_text() + "\n_target_: os.getcwd\n")
+    with pytest.raises(UserError, match="_target_: unknown key"):
+        compose.run(project)
+
+
+def test_a_stale_lock_is_refused(project: Path) -> None:
+    with pytest.raises(UserError, match="no lock file"):
+        load_lock(project)
+    compose.run(project)
+    load_lock(project)
+    path = project / "conf/optimizer/adamw.yaml"
+    path.write_text(path.read_text().replace("0.01", "0.02"))
+    with pytest.raises(UserError, match=r"params\.lock\.yaml: stale: .*dvc repro compose"):
+        load_lock(project)
+
+
+def test_the_digest_covers_exactly_what_compose_reads(project: Path) -> None:
+    """Every file compose opens changes the digest; machine files and comments in params.yaml do not."""
+    opened: set[str] = set()
+    watching = True
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if watching and event == "open" and str(arguments[0]).startswith(str(project)):
+            opened.add(str(arguments[0]))
+
+    sys.addaudithook(watch)
+    compose.compose_all(project)
+    watching = False
+    before = digest(project)
+    read = {Path(name).relative_to(project) for name in opened if Path(name).is_file()}
+    assert Path("params.yaml") in read and Path("conf/encoder/electra_tiny.yaml") in read
+    for name in sorted(read - {Path("params.yaml")}):
+        path = project / name
+        text = path.read_text()
+        path.write_text(text + "# touched\n")
+        assert digest(project) != before, name
+        path.write_text(text)
+    assert digest(project) == before
+    params = project / "params.yaml"
+    params.write_text(params.read_text() + "# a comment DVC does not see\n")
+    machine = project / "conf/machine/local.yaml"
+    machine.write_text(machine.read_text() + "# touched\n")
+    assert digest(project) == before
+    edit(project, {"tune": {}, "set": {"fetch": {}}})
+    assert digest(project) != before
+
+
+def test_every_recipe_and_component_file_composes(project: Path) -> None:
+    """Files that no run of the default uses are configurations too."""
+    links = {"source": "s", "corpus": "c", "tokens": "t", "backbone": "b", "finetune": "f"}
+    wanted = {
+        "preprocess": ["source"],
+        "tokenize": ["corpus"],
+        "pretrain": ["tokens"],
+        "finetune": ["backbone", "corpus"],
+        "forecast": ["source"],
+        "tune": ["finetune"],
+    }
+    for verb in ("fetch", *wanted):
+        model = Lock.model_fields[verb].annotation.__args__[1]  # type: ignore[union-attr]
+        for path in sorted((project / "conf" / verb).glob("*.yaml")):
+            if path.stem != "_base":
+                given = {key: links[key] for key in wanted.get(verb, [])}
+                model.parse(compose.compose_run(project, verb, path.stem, given, {}), str(path))

@@ -1,0 +1,289 @@
+"""The finetune stage on a tiny corpus: what it writes, repeating and resuming to the bit, no test split."""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from seedbed.config import Interrupted, Machine, UserError
+from seedbed.corpora import TestSplit
+from seedbed.models import load_sequence_classifier
+from seedbed.stages import finetune
+from seedbed.tasks import FinetuneRecipe, label_names, predict_test
+from seedbed.tasks.examples import training_examples
+from seedbed.tasks.prediction import probabilities
+from seedbed.workspace import Workspace, hash_folder
+from tests.tasks.corpus import write_backbone, write_corpus
+
+KEY = TestSplit(opened_by="test")
+
+
+class Tracked:
+    """Remembers what was logged, by the name of the child run."""
+
+    def __init__(self) -> None:
+        self.metrics: dict[str, dict[str, float]] = {}
+        self.name = ""
+
+    def log_metrics(self, metrics: dict[str, float], step: int = 0) -> None:
+        self.metrics.setdefault(self.name, {}).update(metrics)
+
+    @contextmanager
+    def child(self, name: str) -> Iterator["Tracked"]:
+        inner = Tracked()
+        inner.metrics, inner.name = self.metrics, name
+        yield inner
+
+
+@pytest.fixture
+def tracked(monkeypatch: pytest.MonkeyPatch) -> Tracked:
+    made = Tracked()
+
+    @contextmanager
+    def open_run(workspace: Workspace, label: str | None = None) -> Iterator[Tracked]:
+        yield made
+
+    monkeypatch.setattr(finetune, "open_run", open_run)
+    # the stage sets the library's threads by environment: put it back after the test
+    for name in ("RAYON_NUM_THREADS", "TOKENIZERS_PARALLELISM"):
+        monkeypatch.setenv(name, "1")
+    return made
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("root")
+    write_corpus(root / "data/clean/tiny")
+    for family in ("electra", "roberta"):
+        write_backbone(root / "models/pretrain" / family, family=family)
+    return root
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    """A root that shares the inputs."""
+    for name in ("data", "models"):
+        shutil.copytree(made / name, tmp_path / name)
+    return tmp_path
+
+
+def workspace(root: Path, backbone: str = "electra", *, scratch: str = "scratch") -> Workspace:
+    return Workspace(
+        root=root,
+        verb="finetune",
+        run="tiny",
+        machine=Machine(threads=1, checkpoint_minutes=1000),
+        out=root / "models/finetune/tiny",
+        scratch=root / scratch,
+        fingerprint="0" * 16,
+        lock_digest="",
+        flat_recipe={},
+        inputs={
+            "preprocess/tiny": root / "data/clean/tiny",
+            f"pretrain/{backbone}": root / "models/pretrain" / backbone,
+        },
+    )
+
+
+def recipe(**changed: Any) -> FinetuneRecipe:
+    sizes = {"num_train": 30, "num_valid": 30, "num_test": 30}
+    rates = {"dropout": 0.1, "attention_dropout": 0.1, "classifier_dropout": 0.1}
+    values = {
+        "backbone": "electra",
+        "corpus": "tiny",
+        "task": {"name": "topics", "num_labels": 3, **sizes},
+        "classifier": {"name": "encoder", "weights": "pretrained", **rates},
+        "seeds": [1, 2],
+        "max_length": 32,
+        "max_steps": 8,
+        "global_batch_size": 6,
+        "precision": "fp32",
+        "optimizer": {"name": "adamw", "learning_rate": 3e-3},
+        "schedule": {"name": "linear", "warmup_steps": 2},
+        "log_every": 4,
+        **changed,
+    }
+    return FinetuneRecipe.parse(values, where="finetune.tiny")
+
+
+PAIRS = {"name": "pairs", "num_train": 30, "num_valid": 30, "num_test": 30}
+TFIDF = {"name": "tfidf", "max_ngram": 2, "regularisation": 10.0}
+
+
+def test_writes_models_predictions_metrics_and_curves(root: Path, tracked: Tracked) -> None:
+    (root / "data/clean/tiny/test.jsonl").rename(root / "test.jsonl")  # proof that it stays shut
+    place, given = workspace(root), recipe()
+    assert finetune.inputs(given) == [("pretrain", "electra"), ("preprocess", "tiny")]
+    finetune.run(place, given)
+    metrics = json.loads((place.out / "metrics.json").read_text())
+    frame = pl.read_parquet(place.out / "predictions.parquet")
+    assert frame.columns == ["seed", "id", "label", "predicted", *(f"probability_{c}" for c in range(3))]
+    assert label_names(place.out) == ("alpha-sort", "betanet", "pip")
+    for seed in (1, 2):
+        part = frame.filter(pl.col("seed") == seed)
+        assert part.height == 30
+        accuracy = (part["label"] == part["predicted"]).mean()
+        assert (
+            metrics[f"seed-{seed}/valid/accuracy"]
+            == accuracy
+            == tracked.metrics[f"seed-{seed}"]["valid/accuracy"]
+        )
+        np.testing.assert_allclose(
+            part.select(pl.sum_horizontal("^probability_.*$")).to_numpy(), 1, atol=1e-12
+        )
+    assert metrics["valid/accuracy"] == pytest.approx(
+        np.mean([metrics[f"seed-{s}/valid/accuracy"] for s in (1, 2)])
+    )
+    assert tracked.metrics[""]["valid/accuracy"] == metrics["valid/accuracy"]
+    with (place.out / "curves.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["part"] for row in rows} == {"seed-1", "seed-2"}
+    assert {row["metric"] for row in rows} >= {"train/loss", "valid/loss", "valid/accuracy", "valid/macro_f1"}
+    _check_test_predictions(root, place.out, given)
+
+
+def _check_test_predictions(root: Path, out: Path, given: FinetuneRecipe) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    (root / "test.jsonl").rename(root / "data/clean/tiny/test.jsonl")
+    frame = predict_test(given, out, root / "data/clean/tiny", KEY, threads=1)
+    assert frame.height == 60
+    valid = pl.read_parquet(out / "predictions.parquet")
+    assert not set(frame["id"]) & set(valid["id"])
+    theirs = AutoModelForSequenceClassification.from_pretrained(out / "seed-2").eval()
+    assert [theirs.config.id2label[c] for c in range(3)] == list(label_names(out))
+    ours = load_sequence_classifier(out / "seed-2").eval()
+    ids = torch.arange(20)[None] + 5
+    with torch.no_grad():
+        assert torch.allclose(theirs(input_ids=ids).logits, ours(ids), atol=1e-5, rtol=0)
+    # the weights on disk are those that made the valid predictions
+    examples = training_examples(given.task, root / "data/clean/tiny")[2]
+    again = probabilities(given, out / "seed-2", examples)
+    of_seed = valid.filter(pl.col("seed") == 2)
+    assert [e.id for e in examples] == of_seed["id"].to_list()
+    np.testing.assert_array_equal(again, of_seed.select("^probability_.*$").to_numpy())
+
+
+def test_same_recipe_same_bytes_and_no_module_on_two_sides(root: Path, tracked: Tracked) -> None:
+    place = workspace(root)
+    finetune.run(place, recipe())
+    first = hash_folder(place.out)
+    finetune.run(replace(place, scratch=root / "again"), recipe())
+    assert hash_folder(place.out) == first
+    seeds = [(place.out / f"seed-{seed}/model.safetensors").read_bytes() for seed in (1, 2)]
+    assert seeds[0] != seeds[1]
+    _, train, valid = training_examples(recipe().task, root / "data/clean/tiny")
+    modules = [{example.id.split(":")[1] for example in part} for part in (train, valid)]
+    assert not modules[0] & modules[1]
+
+
+def test_a_killed_seed_goes_on_to_the_same_bytes(
+    root: Path, tracked: Tracked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, given = workspace(root), recipe(validate_every=3)
+    finetune.run(place, given)
+    whole = hash_folder(place.out)
+    stopped = replace(place, scratch=root / "stopped", out=root / "models/finetune/stopped")
+
+    class Killed(Exception):
+        pass
+
+    def kill(step: int, metrics: dict[str, float]) -> None:
+        import os
+        import signal
+
+        calls.append(step)
+        if calls.count(6) == 2 and step == 6:  # of seed 2
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    calls: list[int] = []
+    with pytest.raises(Interrupted, match=r"seed 2: stopped at step 6 of 8"):
+        finetune.run(stopped, given, on_valid=kill)
+    before = list(calls)
+    assert not stopped.out.exists(), "nothing half-written"
+    finetune.run(stopped, given, on_valid=kill)
+    assert calls == [*before, 8], "seed 1 is not trained again, seed 2 only to its end"
+    assert hash_folder(stopped.out) == whole
+
+
+@pytest.mark.parametrize("family", ["electra", "roberta"])
+def test_pairs_and_scratch_and_bf16(root: Path, tracked: Tracked, family: str) -> None:
+    given = recipe(
+        backbone=family,
+        task=PAIRS,
+        seeds=[3],
+        precision="bf16",
+        classifier={"name": "encoder", "weights": "random"},
+    )
+    place = workspace(root, family)
+    finetune.run(place, given)
+    frame = pl.read_parquet(place.out / "predictions.parquet")
+    assert frame.height == 30
+    metrics = json.loads((place.out / "metrics.json").read_text())
+    assert metrics["valid/accuracy"] == (frame["label"] == frame["predicted"]).mean()
+    assert predict_test(given, place.out, root / "data/clean/tiny", KEY, threads=1).height == 30
+
+
+def test_tfidf_needs_the_tokenizer_alone(root: Path, tracked: Tracked) -> None:
+    (root / "models/pretrain/electra/model.safetensors").unlink()
+    given, place = recipe(classifier=TFIDF, seeds=[1]), workspace(root)
+    finetune.run(place, given)
+    metrics = json.loads((place.out / "metrics.json").read_text())
+    assert metrics["valid/accuracy"] > 0.9, "the words of each package differ"
+    test = predict_test(given, place.out, root / "data/clean/tiny", KEY, threads=1)
+    assert (test["label"] == test["predicted"]).mean() > 0.9
+    examples = training_examples(given.task, root / "data/clean/tiny")[2]
+    stored = pl.read_parquet(place.out / "predictions.parquet").select("^probability_.*$").to_numpy()
+    np.testing.assert_array_equal(probabilities(given, place.out / "seed-1", examples), stored)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"max_length": 65}, "max_length 65, but backbone electra has 64 positions"),
+        (
+            {"task": {"name": "topics", "num_labels": 4, "num_train": 8, "num_valid": 8, "num_test": 8}},
+            "4 packages asked for",
+        ),
+        ({"task": {**PAIRS, "min_characters": 5000}}, "the train split gives task pairs no example"),
+    ],
+)
+def test_faults_are_told_before_training(
+    root: Path, tracked: Tracked, changed: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UserError, match=told):
+        finetune.run(workspace(root), recipe(**changed))
+    assert not (root / "models/finetune/tiny").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"seeds": [1, 1]}, "seeds must be different"),
+        ({"seeds": []}, "seeds"),
+        ({"classifier": TFIDF}, "give one seed"),
+        ({"classifier": {"name": "encoder", "weights": "warm"}}, "weights"),
+        ({"task": {"name": "colours"}}, "task"),
+    ],
+)
+def test_a_recipe_that_cannot_work_is_refused(changed: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        recipe(**changed)
+
+
+def test_the_test_split_needs_its_key(root: Path, tracked: Tracked) -> None:
+    given, place = recipe(classifier=TFIDF, seeds=[1]), workspace(root)
+    finetune.run(place, given)
+    with pytest.raises(UserError, match="test split is opened by"):
+        predict_test(given, place.out, root / "data/clean/tiny", None, threads=1)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"task\.json: no such file"):
+        label_names(root)
