@@ -68,7 +68,8 @@ def test_a_second_process_on_the_run_is_refused(workspace: Workspace) -> None:
             "try: FileLock(sys.argv[1]).acquire(timeout=0)\n"
             "except Timeout: sys.exit(9)"
         )
-        assert subprocess.run([sys.executable, "-c", code, workspace.scratch / "lock"]).returncode == 9
+        other = subprocess.run([sys.executable, "-c", code, workspace.scratch / "lock"], check=False)
+        assert other.returncode == 9
         with (
             pytest.raises(UserError, match="another process is on this run"),
             replace(workspace).exclusive(),
@@ -93,7 +94,9 @@ def test_fingerprint_follows_recipe_and_every_input_byte(tmp_path: Path) -> None
 
 
 def test_a_missing_input_names_the_stage_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"tokenize x: input data/clean/x is missing; .*dvc repro preprocess@x"):
+    with pytest.raises(
+        UserError, match=r"tokenize x: input data/clean/x is missing; .*dvc repro preprocess@x"
+    ):
         identify(tmp_path, Machine(), "tokenize", "x", {}, {"preprocess/x": tmp_path / "data/clean/x"})
 
 

@@ -1,0 +1,79 @@
+# make repro: the whole pipeline; make test: the tests. Both set up .venv first, once.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test slow cluster check format docs notebooks ui clean
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+STAMP := .venv/.seedbed-setup
+PORT ?= 5000
+ARGS ?=
+
+# The stages are started by dvc as `seedbed VERB RUN`: they must find this environment's programs.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Nothing here reports its use to anyone.
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+help:
+	@echo 'make repro      run the whole pipeline (dvc repro); a second time only what changed'
+	@echo 'make test       the default tests             ARGS="-k name" goes to pytest'
+	@echo 'make check      ruff, types, the import contract, generated docs'
+	@echo 'make ui         look at every run in MLflow    PORT=5000'
+	@echo 'make notebooks  execute the notebooks on the artifacts'
+	@echo 'make slow       tests of minutes               make cluster: tests on a real Slurm'
+	@echo 'make format     let ruff write the format      make docs: write docs/reference.md'
+	@echo 'make clean      remove caches (never data, models or checkpoints)'
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo 'make: $(PYTHON) not found; install Python 3.11 or give its path: make PYTHON=/path/to/python3.11' >&2; exit 2; }
+	@echo 'setting up .venv from requirements.lock (a minute or two, once)'
+	@$(PYTHON) -m venv .venv
+	@# compiling all of it now takes as long as installing it; Python compiles what is used when it is used
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+repro: setup
+	@dvc repro $(ARGS)
+
+test: setup
+	@python -m pytest $(ARGS)
+
+slow: setup
+	@python -m pytest -m slow $(ARGS)
+
+cluster: setup
+	@python -m pytest -m cluster $(ARGS)
+
+check: setup
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports --no-logo
+	python docs/reference.py --check
+
+format: setup
+	ruff check --fix .
+	ruff format .
+
+docs: setup
+	@python docs/reference.py
+
+notebooks: setup
+	@for notebook in notebooks/*.ipynb; do echo "$$notebook"; jupyter execute --timeout=300 "$$notebook"; done
+
+ui: setup
+	@test -f mlflow.db || { echo 'make: no mlflow.db here yet; run `make repro` first' >&2; exit 2; }
+	@echo 'MLflow on http://127.0.0.1:$(PORT)/#/experiments (stop with Ctrl-C)'
+	@mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
+
+clean:
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
