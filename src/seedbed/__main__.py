@@ -167,10 +167,21 @@ def _identity(lock: "Lock", verb: str, recipe: Any) -> Any:
 
 
 def _limit_threads(machine: Machine) -> None:
-    """Fix the thread counts of every numeric library before any of them is imported."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS",
-                 "RAYON_NUM_THREADS", "POLARS_MAX_THREADS"):  # fmt: skip
+    """Fix the thread counts of every numeric library before any of them is imported.
+
+    Threads that wait asleep instead of spinning lose nothing on a free machine and keep their speed
+    when another process takes a core: spinning was half as fast there.
+    """
+    for name in (
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
+        "RAYON_NUM_THREADS",
+        "POLARS_MAX_THREADS",
+    ):
         os.environ[name] = str(machine.threads)
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 def _launch(machine: Machine, verb: str, run: str, overrides: list[str]) -> None:

@@ -11,12 +11,10 @@ from seedbed.config import VERBS, Strict, UserError, load_yaml
 from seedbed.corpora import FetchRecipe
 from seedbed.evaluation import EvaluateRecipe
 from seedbed.forecasting import ForecastRecipe
-from seedbed.models.encoder import EncoderConfig
-from seedbed.objectives import Objective
+from seedbed.objectives import PretrainRecipe
 from seedbed.preprocessing import PreprocessRecipe
 from seedbed.tasks import FinetuneRecipe
 from seedbed.tokenization import TokenizeRecipe
-from seedbed.training import Training
 from seedbed.tuning import TuneRecipe
 from seedbed.workspace import hash_bytes, hash_json
 
@@ -24,15 +22,6 @@ PARAMS = "params.yaml"
 LOCK = "params.lock.yaml"
 COMPOSED = tuple(verb for verb in VERBS if verb != "compose")
 RUN_NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
-
-
-class PretrainRecipe(Training):
-    """An encoder, what it learns from which tokens, and how long."""
-
-    tokens: str = Field(description="a tokenize run")
-    encoder: EncoderConfig
-    objective: Objective
-    max_valid_rows: int = Field(1024, ge=1, description="most rows of the valid split scored at a time")
 
 
 class Lock(Strict):

@@ -1,28 +1,25 @@
 """pretrain: token shards to an encoder in the Hugging Face layout, with its metrics and curves."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from seedbed.data.packing import PackedRows
 from seedbed.data.shards import TokenStore
 from seedbed.learner import Batch
+from seedbed.objectives import PretrainRecipe
 from seedbed.tokenization import Vocabulary, copy_tokenizer
 from seedbed.tracking import open_run
 from seedbed.training.curves import write_curves
 from seedbed.workspace import Workspace, write_json
 
-if TYPE_CHECKING:
-    from seedbed.recipes import PretrainRecipe
-
 VALID_BATCH_TOKENS = 16384
 """Tokens scored at once in validation; the scores are sums, so it changes no more than their last bits."""
 
 
-def inputs(recipe: "PretrainRecipe") -> list[tuple[str, str]]:
+def inputs(recipe: PretrainRecipe) -> list[tuple[str, str]]:
     return [("tokenize", recipe.tokens)]
 
 
-def run(workspace: Workspace, recipe: "PretrainRecipe") -> None:
+def run(workspace: Workspace, recipe: PretrainRecipe) -> None:
     """Train, then publish weights, tokenizer, metrics and curves in one rename."""
     from seedbed.training.trainer import train
 
