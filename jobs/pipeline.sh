@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole pipeline unattended: set-up, dvc repro, delivery of late tracking, the metrics. From cron, Slurm
+# The whole pipeline unattended: set-up, dvc repro, delivery of late tracking. From cron, Slurm
 # or a container; run from anywhere.
 #
 # Exit codes: 0 done; 2 set-up or input needs mending; 75 stopped on request, state saved, run it again;
@@ -61,7 +61,6 @@ trap '' TERM USR1
 seedbed deliver || say "tracking is still away; the journals keep its numbers"
 
 if [ "$code" -eq 0 ]; then
-  dvc metrics show || code=$?
   say "done; the report is $PWD/reports/report.html"
 elif [ -n "$stopping" ]; then
   code=75

@@ -34,7 +34,7 @@ def test_success_sets_up_runs_delivers_and_reports(tmp_path: Path) -> None:
     assert (
         result.stdout.index("set up")
         < result.stdout.index("delivered")
-        < result.stdout.index("valid/accuracy")
+        < result.stdout.index("reports/report.html")
     )
 
 
