@@ -1,0 +1,57 @@
+"""Tasks made from a clean corpus, what classifies them, and the fine-tuning recipe."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from seedbed.tasks.examples import Example, Task, TaskFacts
+from seedbed.tasks.pairs import PairsConfig
+from seedbed.tasks.prediction import label_names, predict_test
+from seedbed.tasks.sequence_classification import EncoderClassifierConfig, SequenceClassification
+from seedbed.tasks.tfidf import TfidfConfig
+from seedbed.tasks.topics import TopicsConfig
+from seedbed.training import Training
+
+TaskConfig = Annotated[TopicsConfig | PairsConfig, Field(discriminator="name")]
+Classifier = Annotated[EncoderClassifierConfig | TfidfConfig, Field(discriminator="name")]
+
+
+class FinetuneRecipe(Training):
+    """A backbone, a task on a corpus, and what classifies it; once for each seed.
+
+    `global_batch_size` counts examples. A TF-IDF classifier uses the backbone's tokenizer alone, and
+    none of the loop's fields.
+    """
+
+    backbone: str = Field(description="a pretrain run")
+    corpus: str = Field(description="a preprocess run: the documents the task is made from")
+    task: TaskConfig
+    classifier: Classifier
+    seeds: tuple[int, ...] = Field(min_length=1, description="one training each: head, order, dropout")
+    seed: int = Field(0, ge=0, description="replaced by each of `seeds` in turn")
+    max_length: int = Field(
+        ge=8, description="tokens of an example; longer ones are cut, a pair's longer part first"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError("seeds must be different whole numbers from 0")
+        if self.classifier.name == "tfidf" and len(self.seeds) > 1:
+            raise ValueError("tfidf has no chance in it, more seeds repeat the first; give one seed")
+        return self
+
+
+__all__ = [
+    "Classifier",
+    "EncoderClassifierConfig",
+    "Example",
+    "FinetuneRecipe",
+    "SequenceClassification",
+    "Task",
+    "TaskConfig",
+    "TaskFacts",
+    "TfidfConfig",
+    "label_names",
+    "predict_test",
+]

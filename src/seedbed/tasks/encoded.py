@@ -1,0 +1,118 @@
+"""Examples as token ids, and the order in which training presents them.
+
+Shapes: B examples of a batch, L positions of its longest.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from seedbed.data.randomness import shuffled
+from seedbed.tasks.examples import Example
+from seedbed.tokenization import encode_texts
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+VALID_BATCH_TOKENS = 8192
+"""Positions scored at once; fixed, because a batch's shape can change the last bits of a score."""
+
+
+@dataclass(frozen=True)
+class EncodedExamples:
+    """Ids and type ids of every example with special tokens, cut to the recipe's `max_length`."""
+
+    ids: list[npt.NDArray[np.int64]]
+    type_ids: list[npt.NDArray[np.int64]]
+    labels: npt.NDArray[np.int64]
+    pad_id: int
+
+    @classmethod
+    def encode(
+        cls, examples: Sequence[Example], tokenizer: "Tokenizer", *, max_length: int, pad_id: int
+    ) -> "EncodedExamples":
+        pairs = [example.pair for example in examples if example.pair is not None]
+        assert len(pairs) in (0, len(examples)), "a task makes texts or pairs, not both"
+        encoded = encode_texts(
+            tokenizer, [example.text for example in examples], pairs or None, max_length=max_length
+        )
+        return cls(
+            ids=[np.array(ids, dtype=np.int64) for ids, _ in encoded],
+            type_ids=[np.array(types, dtype=np.int64) for _, types in encoded],
+            labels=np.array([example.label for example in examples], dtype=np.int64),
+            pad_id=pad_id,
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        return np.array([len(ids) for ids in self.ids], dtype=np.int64)
+
+    def collate(self, chosen: npt.NDArray[np.int64]) -> dict[str, Tensor]:
+        """The chosen examples as one batch, padded to the longest of them."""
+        longest = max(len(self.ids[number]) for number in chosen)
+        ids_BL = np.full((len(chosen), longest), self.pad_id, dtype=np.int64)
+        types_BL = np.zeros_like(ids_BL)
+        mask_BL = np.zeros_like(ids_BL)
+        for row, number in enumerate(chosen):
+            length = len(self.ids[number])
+            ids_BL[row, :length] = self.ids[number]
+            types_BL[row, :length] = self.type_ids[number]
+            mask_BL[row, :length] = 1
+        return {
+            "input_ids": torch.from_numpy(ids_BL),
+            "attention_mask": torch.from_numpy(mask_BL),
+            "token_type_ids": torch.from_numpy(types_BL),
+            "labels": torch.from_numpy(self.labels[chosen]),
+        }
+
+    def by_length(self) -> list[npt.NDArray[np.int64]]:
+        """All examples by number, in batches of like length of at most VALID_BATCH_TOKENS positions."""
+        lengths = self.lengths
+        batches: list[npt.NDArray[np.int64]] = []
+        batch: list[int] = []
+        for number in np.argsort(lengths, kind="stable"):
+            if batch and (len(batch) + 1) * int(lengths[number]) > VALID_BATCH_TOKENS:
+                batches.append(np.array(batch, dtype=np.int64))
+                batch = []
+            batch.append(int(number))
+        return [*batches, np.array(batch, dtype=np.int64)] if batch else batches
+
+    def batches(self) -> Iterator[dict[str, Tensor]]:
+        """Every example once, for scoring."""
+        for chosen in self.by_length():
+            yield self.collate(chosen)
+
+
+class ExamplePresentations:
+    """Training order: a fresh permutation each epoch, sorted by length inside a step.
+
+    Sorting within the step leaves its gradient as it is and gives every micro-batch rows of like length.
+    """
+
+    def __init__(self, examples: EncodedExamples, *, global_batch_size: int, seed: int) -> None:
+        self._examples = examples
+        self._lengths = examples.lengths
+        self._global_batch_size, self._seed = global_batch_size, seed
+
+    def batch(self, first: int, count: int) -> dict[str, Tensor]:
+        """Presentations [first, first + count)."""
+        size = self._global_batch_size
+        served = [
+            self._step(step)[max(first - step * size, 0) : first + count - step * size]
+            for step in range(first // size, (first + count - 1) // size + 1)
+        ]
+        return self._examples.collate(np.concatenate(served))
+
+    def _step(self, step: int) -> npt.NDArray[np.int64]:
+        size = self._global_batch_size
+        presentations = np.arange(step * size, (step + 1) * size, dtype=np.int64)
+        served = shuffled(presentations, len(self._examples), self._seed)
+        return served[np.argsort(self._lengths[served], kind="stable")]
