@@ -60,15 +60,10 @@ class PackedRows:
         )
         return self._prepare(self.rows(numbers_B), first, self._train_seed)
 
-    def batches(
-        self, batch_size: int, *, max_rows: int | None = None, rank: int = 0, world_size: int = 1
-    ) -> Iterator[dict[str, Tensor]]:
-        """The rows in order, once, corrupted the same way at every call: for validation.
-
-        Ranks take turns by batch; a row's corruption depends on the row alone.
-        """
+    def batches(self, batch_size: int, *, max_rows: int | None = None) -> Iterator[dict[str, Tensor]]:
+        """The rows in order, once, corrupted the same way at every call: for validation."""
         end = self.num_rows if max_rows is None else min(max_rows, self.num_rows)
-        for first in range(rank * batch_size, end, batch_size * world_size):
+        for first in range(0, end, batch_size):
             numbers_B = np.arange(first, min(first + batch_size, end), dtype=np.int64)
             yield self._prepare(self.rows(numbers_B), first, self._valid_seed)
 

@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 
 from seedbed import progress as progress_bar
-from seedbed.config import UserError
+from seedbed.config import Interrupted, UserError
 from seedbed.learner import Batch
 from seedbed.tracking import Run
 from seedbed.training import checkpoint
@@ -42,6 +42,8 @@ class Bookkeeper(pl.Callback):
         self._checkpoint_seconds = checkpoint_seconds
         self._saved_at = time.monotonic()
         self._flag = StopFlag()
+        self._clock = (time.monotonic(), state.step)
+        self._bar: progress_bar.Progress | None = None
         self.interrupted = False
         self.diverged: str | None = None
 
@@ -93,8 +95,8 @@ class Bookkeeper(pl.Callback):
 
     def close(self) -> None:
         self._flag.restore_defaults()
-        if getattr(self, "_bar", None):
-            self._bar.close()  # type: ignore[union-attr]  # set in on_train_start
+        if self._bar:
+            self._bar.close()
 
     def _record(self, metrics: dict[str, float]) -> None:
         for name, value in metrics.items():
@@ -147,8 +149,11 @@ class Bookkeeper(pl.Callback):
         )
 
     def raise_faults(self) -> None:
+        """Tell, outside Lightning, why training stopped before its end."""
         if self.diverged:
             raise UserError(self.diverged)
+        if self.interrupted:
+            raise Interrupted(f"{self._label}: stopped after step {self.state.step}, state saved")
 
 
 def _module(module: pl.LightningModule) -> TrainingModule:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import pytorch_lightning as pl
 import torch
@@ -21,6 +22,15 @@ class Plan:
     accumulation: int
     micro_batch_size: int
     start_step: int
+
+    @classmethod
+    def divide(
+        cls, global_batch_size: int, *, world_size: int, rank: int, accumulation: int, start_step: int
+    ) -> Self:
+        """The global batch over processes and micro-batches; it must divide evenly."""
+        micro_batch_size, rest = divmod(global_batch_size, world_size * accumulation)
+        assert rest == 0, "accumulation() gives a number that divides"
+        return cls(world_size, rank, accumulation, micro_batch_size, start_step)
 
     def locate(self, batch_number: int) -> tuple[int, int]:
         """The step of this process's `batch_number` (from the start of this process) and its micro-batch."""

@@ -1,7 +1,6 @@
 """Train any Learner with Lightning, exactly resumable; devices are added here, in one written order."""
 
 import logging
-import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import torch
 import torch.distributed as dist
 from lightning_fabric.plugins import environments
 
-from seedbed.config import Interrupted, Machine, UserError, rank_and_world
+from seedbed.config import Machine, UserError, rank_and_world
 from seedbed.data.presentations import Presentations, micro_batches
 from seedbed.learner import Batch, Learner
 from seedbed.tracking import Run
@@ -59,44 +58,29 @@ def train(
             f"but {world} process{'es were' if world > 1 else ' was'} started; correct devices and num_nodes "
             "or the job's number of tasks"
         )
-    micro_batches_per_step = accumulation(recipe, machine, example_tokens, label)
     optimizer = recipe.optimizer.build(learner)
     folder = scratch / "checkpoints"
     state = checkpoint.restore(folder, learner, optimizer)
-    if state.step < recipe.max_steps:
-        plan = Plan(
-            world_size=world,
-            rank=rank,
-            accumulation=micro_batches_per_step,
-            micro_batch_size=recipe.global_batch_size // (world * micro_batches_per_step),
-            start_step=state.step,
-        )
-        _fit(
-            learner, optimizer, state, folder,
-            data=data, valid=valid, recipe=recipe, plan=plan, machine=machine, tracker=tracker,
-            label=label, example_tokens=example_tokens, on_valid=on_valid,
-        )  # fmt: skip
-    metrics = {name: value for _, name, value in state.curves}
-    return Trained(metrics, state.curves)
-
-
-def _fit(
-    learner: Learner,
-    optimizer: torch.optim.Optimizer,
-    state: checkpoint.Progress,
-    folder: Path,
-    *,
-    data: Presentations,
-    valid: Callable[[], Iterator[Batch]],
-    recipe: Training,
-    plan: Plan,
-    machine: Machine,
-    tracker: Run,
-    label: str,
-    example_tokens: int,
-    on_valid: OnValid | None,
-) -> None:
+    if state.step == recipe.max_steps:
+        return _trained(state)
+    plan = Plan.divide(
+        recipe.global_batch_size,
+        world_size=world,
+        rank=rank,
+        accumulation=accumulation(recipe, machine, example_tokens, label),
+        start_step=state.step,
+    )
     module = TrainingModule(learner, recipe=recipe, plan=plan, optimizer=optimizer, compile=machine.compile)
+    loader = micro_batches(
+        data,
+        first_step=plan.start_step,
+        max_steps=recipe.max_steps,
+        global_batch_size=recipe.global_batch_size,
+        micro_batch_size=plan.micro_batch_size,
+        rank=rank,
+        world_size=world,
+        workers=machine.workers,
+    )
     bookkeeper = Bookkeeper(
         folder=folder,
         state=state,
@@ -107,26 +91,18 @@ def _fit(
         checkpoint_seconds=60 * machine.checkpoint_minutes,
         on_valid=on_valid,
     )
-    loader = micro_batches(
-        data,
-        first_step=plan.start_step,
-        max_steps=recipe.max_steps,
-        global_batch_size=recipe.global_batch_size,
-        micro_batch_size=plan.micro_batch_size,
-        rank=plan.rank,
-        world_size=plan.world_size,
-        workers=machine.workers,
-    )
-    trainer = _lightning_trainer(recipe, plan, machine, bookkeeper)
     learner.train()
     try:
-        trainer.fit(module, loader)
+        _lightning_trainer(recipe, plan, machine, bookkeeper).fit(module, loader)
     finally:
         bookkeeper.close()
     bookkeeper.raise_faults()
-    if bookkeeper.interrupted:
-        raise Interrupted(f"{label}: stopped at step {state.step} of {recipe.max_steps}, state saved")
     learner.to("cpu")
+    return _trained(state)
+
+
+def _trained(state: checkpoint.Progress) -> Trained:
+    return Trained({name: value for _, name, value in state.curves}, state.curves)
 
 
 def _lightning_trainer(recipe: Training, plan: Plan, machine: Machine, bookkeeper: Bookkeeper) -> pl.Trainer:
@@ -165,11 +141,6 @@ def leave_process_group() -> None:
     """Call once at the end of a process: leaving it to the exit aborts now and then."""
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
-
-
-def clear(scratch: Path) -> None:
-    """Drop the resume checkpoints of a finished run."""
-    shutil.rmtree(scratch / "checkpoints", ignore_errors=True)
 
 
 def _quiet_lightning() -> None:
