@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 from pydantic import Field
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from seedbed.config import Machine, Strict
@@ -21,6 +21,7 @@ from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
 from seedbed.forecasting.windows import WindowPresentations, Windows
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
 from seedbed.models.nbeats import NBEATS, NBEATSConfig
+from seedbed.weights import write_weights
 
 BATCH_SERIES = 4096
 SMALL_WIDTH = 256
@@ -133,8 +134,7 @@ class FittedNBEATS:
         return Forecasts(np.concatenate(values), shares_by_name)
 
     def save(self, path: Path) -> None:
-        weights = {key: value.contiguous() for key, value in self.learner.state_dict().items()}
-        save_file(weights, path.with_suffix(".safetensors"))
+        write_weights(path.with_suffix(".safetensors"), self.learner.state_dict())
 
 
 class NBEATSForecasterConfig(Strict):

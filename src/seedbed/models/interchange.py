@@ -28,6 +28,7 @@ from seedbed.models.layout import (
     rename_encoder,
     to_config,
 )
+from seedbed.weights import write_weights
 from seedbed.workspace import write_json
 
 WEIGHTS = "model.safetensors"
@@ -59,7 +60,6 @@ def save_pretrained(
     `extra_config` is merged into config.json.
     """
     import torch
-    from safetensors.torch import save_file
 
     kind, part = _kind(head)
     config = to_config(encoder, kind)
@@ -75,12 +75,9 @@ def save_pretrained(
     if part is not None:
         tensors |= head_tensors(part, encoder.config.family, kind)
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {
-            name: tensor.detach().to("cpu", torch.float32).contiguous()
-            for name, tensor in sorted(tensors.items())
-        },
+    write_weights(
         folder / WEIGHTS,
+        {name: tensor.to(torch.float32) for name, tensor in tensors.items()},
         metadata={"format": "pt"},
     )
     write_json(folder / CONFIG, config | dict(extra_config or {}))

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from pydantic import Field
 
 from seedbed.config import Strict, UserError
 from seedbed.tasks.examples import Example
 from seedbed.tokenization import encode_batch
+from seedbed.weights import write_weights
 from seedbed.workspace import write_json
 
 if TYPE_CHECKING:
@@ -67,16 +69,12 @@ class TfidfClassifier:
         return np.asarray(grown_NC / grown_NC.sum(1, keepdims=True), dtype=np.float64)
 
     def save(self, folder: Path) -> None:
-        from safetensors.numpy import save_file
-
         folder.mkdir(parents=True, exist_ok=True)
         grams_KG = np.full((len(self.vocabulary), 1 + self.max_ngram), ABSENT, dtype=np.int32)
         for gram, column in self.vocabulary.items():
             grams_KG[column, : len(gram)] = gram
-        save_file(
-            {"grams": grams_KG, "idf": self.idf_K, "weights": self.weights_CK, "bias": self.bias_C},
-            folder / WEIGHTS,
-        )
+        arrays = {"grams": grams_KG, "idf": self.idf_K, "weights": self.weights_CK, "bias": self.bias_C}
+        write_weights(folder / WEIGHTS, {name: torch.from_numpy(array) for name, array in arrays.items()})
         write_json(folder / CONFIG, {"model_type": "tfidf", "max_ngram": self.max_ngram})
 
     @classmethod

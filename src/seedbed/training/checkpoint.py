@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from seedbed.weights import write_weights
 from seedbed.workspace import hash_file, remove
 
 KEEP = 2
@@ -27,13 +28,10 @@ class Progress:
 
 
 def _tensors(learner: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    tensors = {
-        f"learner/{name}": value.detach().cpu().clone().contiguous()
-        for name, value in learner.state_dict().items()
-    }
+    tensors = {f"learner/{name}": value for name, value in learner.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():
-            tensors[f"optimizer/{index}/{key}"] = torch.as_tensor(value).detach().cpu().clone().contiguous()
+            tensors[f"optimizer/{index}/{key}"] = torch.as_tensor(value)
     return tensors
 
 
@@ -53,7 +51,7 @@ def save(folder: Path, learner: nn.Module, optimizer: torch.optim.Optimizer, pro
     remove(staging)
     staging.mkdir()
     weights = staging / "state.safetensors"
-    save_file(_tensors(learner, optimizer), weights)
+    write_weights(weights, _tensors(learner, optimizer))
     state = {
         "step": progress.step,
         "curves": progress.curves,
