@@ -69,7 +69,7 @@ def test_the_command_line_composes_the_same(project: Path) -> None:
         project,
         "pretrain",
         "electra_tiny",
-        ["optimizer.learning_rate=1e-3", "encoder=electra_small", "seed=9"],
+        ["encoder.num_layers=3", "optimizer.learning_rate=1e-3", "encoder=electra_small", "seed=9"],
     )
     recipe = changed.pretrain["electra_tiny"]
     assert (recipe.optimizer.learning_rate, recipe.encoder.hidden_size, recipe.seed) == (1e-3, 256, 9)

@@ -101,19 +101,13 @@ def compose_run(root: Path, verb: str, run: str, links: Values, settings: Values
             f"{PARAMS}: {verb}.{run}: no recipe conf/{verb}/{recipe}.yaml; "
             f"write it, or name one of {', '.join(_names(root, verb))} by `recipe:`"
         )
-    values = _flatten(settings)
-    config = _hydra(root, verb, recipe, [])
-    switches = {
-        key: value
-        for key, value in values.items()
-        if isinstance(value, str) and isinstance(OmegaConf.select(config, key), DictConfig)
-    }
-    if switches:
-        config = _hydra(
-            root, verb, recipe, [_switch(root, verb, run, key, value) for key, value in switches.items()]
-        )
-    for key, value in {**links, **{k: v for k, v in values.items() if k not in switches}}.items():
-        OmegaConf.update(config, key, value, force_add=True)
+    config = _hydra(root, verb, recipe)
+    # from the outside in: a component is replaced before a value inside it is set
+    values = {**links, **_flatten(settings)}
+    for key, value in sorted(values.items(), key=lambda item: item[0].count(".")):
+        if isinstance(value, str) and isinstance(OmegaConf.select(config, key), DictConfig):
+            value = _component(root, f"{verb}.{run}.{key}", value)
+        OmegaConf.update(config, key, value, merge=False, force_add=True)
     missing = sorted(str(key) for key in OmegaConf.missing_keys(config))
     if missing:
         raise UserError(
@@ -128,26 +122,27 @@ def compose_run(root: Path, verb: str, run: str, links: Values, settings: Values
     return {str(key): value for key, value in container.items()}
 
 
-def _hydra(root: Path, verb: str, recipe: str, overrides: list[str]) -> DictConfig:
+def _hydra(root: Path, group: str, name: str) -> DictConfig:
+    """The composed conf/<group>/<name>.yaml."""
     try:
         with initialize_config_dir(str((root / "conf").resolve()), version_base="1.3"):
-            config = compose(f"{verb}/{recipe}", overrides=overrides)
+            config = compose(f"{group}/{name}")
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        raise UserError(f"conf/{verb}/{recipe}.yaml: {_one_line(error)}") from None
+        raise UserError(f"conf/{group}/{name}.yaml: {_one_line(error)}") from None
     # without its parent, so that places are told from the recipe on
-    detached = OmegaConf.create(OmegaConf.to_container(config[verb]) if verb in config else {})
+    detached = OmegaConf.create(OmegaConf.to_container(config[group]) if group in config else {})
     assert isinstance(detached, DictConfig)
     return detached
 
 
-def _switch(root: Path, verb: str, run: str, key: str, value: str) -> str:
-    group = key.rsplit(".", 1)[-1]
+def _component(root: Path, where: str, value: str) -> DictConfig:
+    """The component file that is to replace the one at `where`, together with what the recipe set in it."""
+    group = where.rsplit(".", 1)[-1]
     if value not in _names(root, group):
         raise UserError(
-            f"{verb}.{run}.{key}: no file conf/{group}/{value}.yaml; "
-            f"known: {', '.join(_names(root, group)) or 'none'}"
+            f"{where}: no file conf/{group}/{value}.yaml; known: {', '.join(_names(root, group)) or 'none'}"
         )
-    return f"{group}@{verb}.{key}={value}"
+    return _hydra(root, group, value)
 
 
 def _names(root: Path, group: str) -> list[str]:
