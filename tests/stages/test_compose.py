@@ -69,7 +69,7 @@ def test_the_command_line_composes_the_same(project: Path) -> None:
         project,
         "pretrain",
         "electra_tiny",
-        ["encoder.num_layers=3", "optimizer.learning_rate=1e-3", "encoder=electra_small", "seed=9"],
+        ["optimizer.learning_rate=1e-3", "encoder=electra_small", "seed=9"],
     )
     recipe = changed.pretrain["electra_tiny"]
     assert (recipe.optimizer.learning_rate, recipe.encoder.hidden_size, recipe.seed) == (1e-3, 256, 9)
@@ -148,6 +148,14 @@ def test_an_override_that_is_no_value_is_told(project: Path) -> None:
     for text in ("seed", "~seed", "seed=1,2", "seed=[1", "optimizer@x=y"):
         with pytest.raises(UserError, match="pretrain electra_tiny"):
             compose.compose_with_overrides(project, "pretrain", "electra_tiny", [text])
+
+
+def test_a_component_is_replaced_before_a_value_inside_it_is_set(project: Path) -> None:
+    overrides = ["encoder.num_layers=3", "encoder=electra_small", "schedule=constant"]
+    recipe = compose.compose_with_overrides(project, "pretrain", "electra_tiny", overrides)
+    assert recipe.pretrain["electra_tiny"].encoder.num_layers == 3
+    assert recipe.pretrain["electra_tiny"].encoder.hidden_size == 256
+    assert recipe.pretrain["electra_tiny"].schedule.name == "constant"
 
 
 def test_a_configuration_cannot_name_code(project: Path) -> None:
