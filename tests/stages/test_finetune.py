@@ -206,7 +206,7 @@ def test_a_killed_seed_goes_on_to_the_same_bytes(
             os.kill(os.getpid(), signal.SIGTERM)
 
     calls: list[int] = []
-    with pytest.raises(Interrupted, match=r"seed 2: stopped at step 6 of 8"):
+    with pytest.raises(Interrupted, match=r"seed 2: stopped after step 6, state saved"):
         finetune.run(stopped, given, on_valid=kill)
     before = list(calls)
     assert not stopped.out.exists(), "nothing half-written"
