@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
@@ -17,24 +18,9 @@ from seedbed.workspace import Workspace
 CONF = Path(__file__).parents[2] / "conf" / "fetch"
 
 
-class Tracked:
-    def __init__(self) -> None:
-        self.metrics: dict[str, float] = {}
-
-    def log_metrics(self, values: dict[str, float], step: int = 0) -> None:
-        self.metrics |= values
-
-
 @pytest.fixture
-def tracked(monkeypatch: pytest.MonkeyPatch) -> Tracked:
-    made = Tracked()
-
-    @contextmanager
-    def open_run(workspace: Workspace, label: str | None = None) -> Iterator[Tracked]:
-        yield made
-
-    monkeypatch.setattr(fetch, "open_run", open_run)
-    return made
+def tracked(track: Callable[[ModuleType], Any]) -> Any:
+    return track(fetch)
 
 
 def workspace(root: Path, run: str, mirror: str | None = None) -> Workspace:
@@ -56,7 +42,7 @@ def recipe(**source: object) -> FetchRecipe:
     return FetchRecipe.parse({"source": source}, "fetch.x")
 
 
-def test_local_folder_with_manifest(tmp_path: Path, tracked: Tracked) -> None:
+def test_local_folder_with_manifest(tmp_path: Path, tracked: Any) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "가.txt").write_text("한국어\n", encoding="utf-8")
     space, wanted = workspace(tmp_path, "x"), recipe(name="local", path="in")
@@ -70,7 +56,7 @@ def test_local_folder_with_manifest(tmp_path: Path, tracked: Tracked) -> None:
     assert tracked.metrics == {"files": 1.0, "bytes": 10.0}
 
 
-def test_a_failed_fetch_leaves_what_was_there(tmp_path: Path, tracked: Tracked) -> None:
+def test_a_failed_fetch_leaves_what_was_there(tmp_path: Path, tracked: Any) -> None:
     (tmp_path / "a.txt").write_text("x")
     space = workspace(tmp_path, "x")
     fetch.run(space, recipe(name="local", path="a.txt"))
@@ -80,7 +66,7 @@ def test_a_failed_fetch_leaves_what_was_there(tmp_path: Path, tracked: Tracked) 
     assert (space.out / "a.txt").read_text() == "x"
 
 
-def test_nothing_fetched_is_a_fault(tmp_path: Path, tracked: Tracked) -> None:
+def test_nothing_fetched_is_a_fault(tmp_path: Path, tracked: Any) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "empty.txt").write_text("")
     with pytest.raises(UserError, match="fetch x: source local gave no data"):
@@ -88,14 +74,14 @@ def test_nothing_fetched_is_a_fault(tmp_path: Path, tracked: Tracked) -> None:
     assert not (tmp_path / "data" / "raw" / "x").exists()
 
 
-def test_a_read_only_folder(tmp_path: Path, tracked: Tracked) -> None:
+def test_a_read_only_folder(tmp_path: Path, tracked: Any) -> None:
     (tmp_path / "a.txt").write_text("x")
     (tmp_path / "data").write_text("a file where the folder should be")
     with pytest.raises(OSError):
         fetch.run(workspace(tmp_path, "x"), recipe(name="local", path="a.txt"))
 
 
-def test_classics(tmp_path: Path, tracked: Tracked) -> None:
+def test_classics(tmp_path: Path, tracked: Any) -> None:
     space = workspace(tmp_path, "classics")
     fetch.run(space, recipe(name="classics"))
     manifest = json.loads((space.out / "manifest.json").read_text(encoding="utf-8"))

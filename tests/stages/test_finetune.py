@@ -3,10 +3,10 @@
 import csv
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -27,36 +27,9 @@ from tests.tasks.corpus import write_backbone, write_corpus
 KEY = TestSplit(opened_by="test")
 
 
-class Tracked:
-    """Remembers what was logged, by the name of the child run."""
-
-    def __init__(self) -> None:
-        self.metrics: dict[str, dict[str, float]] = {}
-        self.name = ""
-
-    def log_metrics(self, metrics: dict[str, float], step: int = 0) -> None:
-        self.metrics.setdefault(self.name, {}).update(metrics)
-
-    @contextmanager
-    def child(self, name: str) -> Iterator["Tracked"]:
-        inner = Tracked()
-        inner.metrics, inner.name = self.metrics, name
-        yield inner
-
-
 @pytest.fixture
-def tracked(monkeypatch: pytest.MonkeyPatch) -> Tracked:
-    made = Tracked()
-
-    @contextmanager
-    def open_run(workspace: Workspace, label: str | None = None) -> Iterator[Tracked]:
-        yield made
-
-    monkeypatch.setattr(finetune, "open_run", open_run)
-    # the stage sets the library's threads by environment: put it back after the test
-    for name in ("RAYON_NUM_THREADS", "TOKENIZERS_PARALLELISM"):
-        monkeypatch.setenv(name, "1")
-    return made
+def tracked(track: Callable[[ModuleType], Any]) -> Any:
+    return track(finetune)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +92,7 @@ PAIRS = {"name": "pairs", "num_train": 30, "num_valid": 30, "num_test": 30}
 TFIDF = {"name": "tfidf", "max_ngram": 2, "regularisation": 10.0}
 
 
-def test_writes_models_predictions_metrics_and_curves(root: Path, tracked: Tracked) -> None:
+def test_writes_models_predictions_metrics_and_curves(root: Path, tracked: Any) -> None:
     (root / "data/clean/tiny/test.jsonl").rename(root / "test.jsonl")  # proof that it stays shut
     place, given = workspace(root), recipe()
     assert finetune.inputs(given) == [("pretrain", "electra"), ("preprocess", "tiny")]
@@ -135,7 +108,7 @@ def test_writes_models_predictions_metrics_and_curves(root: Path, tracked: Track
         assert (
             metrics[f"seed-{seed}/valid/accuracy"]
             == accuracy
-            == tracked.metrics[f"seed-{seed}"]["valid/accuracy"]
+            == tracked.runs[f"seed-{seed}"]["valid/accuracy"]
         )
         np.testing.assert_allclose(
             part.select(pl.sum_horizontal("^probability_.*$")).to_numpy(), 1, atol=1e-12
@@ -143,7 +116,7 @@ def test_writes_models_predictions_metrics_and_curves(root: Path, tracked: Track
     assert metrics["valid/accuracy"] == pytest.approx(
         np.mean([metrics[f"seed-{s}/valid/accuracy"] for s in (1, 2)])
     )
-    assert tracked.metrics[""]["valid/accuracy"] == metrics["valid/accuracy"]
+    assert tracked.runs[""]["valid/accuracy"] == metrics["valid/accuracy"]
     with (place.out / "curves.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["part"] for row in rows} == {"seed-1", "seed-2"}
@@ -173,7 +146,7 @@ def _check_test_predictions(root: Path, out: Path, given: FinetuneRecipe) -> Non
     np.testing.assert_array_equal(again, of_seed.select("^probability_.*$").to_numpy())
 
 
-def test_same_recipe_same_bytes_and_no_module_on_two_sides(root: Path, tracked: Tracked) -> None:
+def test_same_recipe_same_bytes_and_no_module_on_two_sides(root: Path, tracked: Any) -> None:
     place = workspace(root)
     finetune.run(place, recipe())
     first = hash_folder(place.out)
@@ -187,7 +160,7 @@ def test_same_recipe_same_bytes_and_no_module_on_two_sides(root: Path, tracked: 
 
 
 def test_a_killed_seed_goes_on_to_the_same_bytes(
-    root: Path, tracked: Tracked, monkeypatch: pytest.MonkeyPatch
+    root: Path, tracked: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, given = workspace(root), recipe(validate_every=3)
     finetune.run(place, given)
@@ -216,7 +189,7 @@ def test_a_killed_seed_goes_on_to_the_same_bytes(
 
 
 @pytest.mark.parametrize("family", ["electra", "roberta"])
-def test_pairs_and_scratch_and_bf16(root: Path, tracked: Tracked, family: str) -> None:
+def test_pairs_and_scratch_and_bf16(root: Path, tracked: Any, family: str) -> None:
     given = recipe(
         backbone=family,
         task=PAIRS,
@@ -233,7 +206,7 @@ def test_pairs_and_scratch_and_bf16(root: Path, tracked: Tracked, family: str) -
     assert predict_test(given, place.out, root / "data/clean/tiny", KEY, threads=1).height == 30
 
 
-def test_tfidf_needs_the_tokenizer_alone(root: Path, tracked: Tracked) -> None:
+def test_tfidf_needs_the_tokenizer_alone(root: Path, tracked: Any) -> None:
     (root / "models/pretrain/electra/model.safetensors").unlink()
     given, place = recipe(classifier=TFIDF, seeds=[1]), workspace(root)
     finetune.run(place, given)
@@ -258,7 +231,7 @@ def test_tfidf_needs_the_tokenizer_alone(root: Path, tracked: Tracked) -> None:
     ],
 )
 def test_faults_are_told_before_training(
-    root: Path, tracked: Tracked, changed: dict[str, Any], told: str
+    root: Path, tracked: Any, changed: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(UserError, match=told):
         finetune.run(workspace(root), recipe(**changed))
@@ -280,7 +253,7 @@ def test_a_recipe_that_cannot_work_is_refused(changed: dict[str, Any], told: str
         recipe(**changed)
 
 
-def test_the_test_split_needs_its_key(root: Path, tracked: Tracked) -> None:
+def test_the_test_split_needs_its_key(root: Path, tracked: Any) -> None:
     given, place = recipe(classifier=TFIDF, seeds=[1]), workspace(root)
     finetune.run(place, given)
     with pytest.raises(UserError, match="test split is opened by"):

@@ -1,9 +1,9 @@
 """The tokenize stage: what it writes, what it never opens, and its one-line faults."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -23,27 +23,9 @@ TEXTS = {
 }
 
 
-class Tracked:
-    def __init__(self) -> None:
-        self.metrics: dict[str, float] = {}
-
-    def log_metrics(self, values: dict[str, float], step: int = 0) -> None:
-        self.metrics |= values
-
-
 @pytest.fixture
-def tracked(monkeypatch: pytest.MonkeyPatch) -> Tracked:
-    made = Tracked()
-
-    @contextmanager
-    def open_run(workspace: Workspace, label: str | None = None) -> Iterator[Tracked]:
-        yield made
-
-    monkeypatch.setattr(tokenize, "open_run", open_run)
-    # the stage sets the library's threads by environment: put it back after the test
-    for name in ("RAYON_NUM_THREADS", "TOKENIZERS_PARALLELISM"):
-        monkeypatch.setenv(name, "2")
-    return made
+def tracked(track: Callable[[ModuleType], Any]) -> Any:
+    return track(tokenize)
 
 
 def recipe(kind: str = "wordpiece", **changed: Any) -> TokenizeRecipe:
@@ -80,7 +62,7 @@ def workspace(root: Path, texts: dict[str, list[str]], *, threads: int = 2) -> W
 
 
 @pytest.mark.parametrize("kind", ["wordpiece", "byte_level_bpe"])
-def test_writes_shards_that_spell_the_documents(kind: str, tmp_path: Path, tracked: Tracked) -> None:
+def test_writes_shards_that_spell_the_documents(kind: str, tmp_path: Path, tracked: Any) -> None:
     place = workspace(tmp_path, TEXTS)
     assert tokenize.inputs(recipe(kind)) == [("preprocess", "tiny")]
     tokenize.run(place, recipe(kind))
@@ -101,7 +83,7 @@ def test_writes_shards_that_spell_the_documents(kind: str, tmp_path: Path, track
     assert tracked.metrics["vocab_size"] == vocabulary.size
 
 
-def test_bytes_repeat_and_ignore_threads(tmp_path: Path, tracked: Tracked) -> None:
+def test_bytes_repeat_and_ignore_threads(tmp_path: Path, tracked: Any) -> None:
     hashes = set()
     for threads in (1, 2):
         place = workspace(tmp_path / str(threads), TEXTS, threads=threads)
@@ -110,7 +92,7 @@ def test_bytes_repeat_and_ignore_threads(tmp_path: Path, tracked: Tracked) -> No
     assert len(hashes) == 1
 
 
-def test_the_test_split_is_not_needed(tmp_path: Path, tracked: Tracked) -> None:
+def test_the_test_split_is_not_needed(tmp_path: Path, tracked: Any) -> None:
     place = workspace(tmp_path, TEXTS)
     (place.input("preprocess", "tiny") / "test.jsonl").unlink()
     tokenize.run(place, recipe())
@@ -119,7 +101,7 @@ def test_the_test_split_is_not_needed(tmp_path: Path, tracked: Tracked) -> None:
     assert not {"z", "##z"} & set(tokens)
 
 
-def test_valid_teaches_nothing(tmp_path: Path, tracked: Tracked) -> None:
+def test_valid_teaches_nothing(tmp_path: Path, tracked: Any) -> None:
     one, other = workspace(tmp_path / "1", TEXTS), workspace(tmp_path / "2", {**TEXTS, "valid": ["☃☃☃ ☃☃☃"]})
     for place in (one, other):
         tokenize.run(place, recipe())
@@ -135,7 +117,7 @@ def test_valid_teaches_nothing(tmp_path: Path, tracked: Tracked) -> None:
     ],
 )
 def test_empty_corpora_leave_nothing_behind(
-    texts: dict[str, list[str]], message: str, tmp_path: Path, tracked: Tracked
+    texts: dict[str, list[str]], message: str, tmp_path: Path, tracked: Any
 ) -> None:
     place = workspace(tmp_path, texts)
     with pytest.raises(UserError, match=message):
@@ -172,7 +154,7 @@ def test_conf_composes() -> None:
         assert made.tokenizer.vocab_size == 8192
 
 
-def test_a_large_corpus_teaches_by_every_kth_document(tmp_path: Path, tracked: Tracked) -> None:
+def test_a_large_corpus_teaches_by_every_kth_document(tmp_path: Path, tracked: Any) -> None:
     texts = {**TEXTS, "train": ["alpha beta", "gamma delta", "alpha beta", "gamma delta"] * 20}
     space = workspace(tmp_path, texts)
     total = sum(map(len, texts["train"]))

@@ -4,6 +4,7 @@ Naive2 is the naive forecast of the seasonally adjusted series (Makridakis and H
 et al. 2020, M4), adjusted only where the seasonality is significant.
 """
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Literal
 
@@ -98,7 +99,7 @@ class FittedBaseline:
         """There is nothing to keep beside the configuration."""
 
 
-class Baseline(Strict):
+class Baseline(Strict, ABC):
     """What baselines share: nothing is trained."""
 
     def fit(self, series: SeriesSet, *, valid: SeriesSet | None, fitting: Fitting) -> FittedBaseline:
@@ -107,9 +108,9 @@ class Baseline(Strict):
     def load(self, path: Path, frequency: FrequencyConfig) -> FittedBaseline:
         return FittedBaseline(self)
 
+    @abstractmethod
     def forecast(self, series: SeriesSet) -> Floats:
         """(N, H)"""
-        raise NotImplementedError
 
 
 class NaiveConfig(Baseline):
