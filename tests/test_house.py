@@ -133,8 +133,8 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_paths_in_the_pages_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    for target in re.findall(r"`make ([a-z]+)", text):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for target in re.findall(r"`make ([a-z-]+)", text):
         assert target in targets, f"{page.name}: no make {target}"
     for path in re.findall(r"`((?:src|jobs|docs|notebooks|tests)/[\w./-]+)`", text):
         # x, mine and the like stand for what the reader will write
