@@ -187,3 +187,16 @@ def test_a_recipe_without_training_is_refused() -> None:
     with pytest.raises(UserError, match="nbeats needs `training`"):
         ForecastRecipe.parse(recipe, "forecast.x")
     ForecastRecipe.parse({**recipe, "forecaster": {"name": "naive2"}}, "forecast.x")
+
+
+def test_a_refit_refuses_a_schedule_that_follows_validations() -> None:
+    plateau = {"name": "plateau", "metric": "valid/mase", "mode": "min", "gamma": 0.5, "patience": 2}
+    recipe = {
+        "source": "classics",
+        "panel": panel_config().model_dump(mode="json"),
+        "forecaster": config().model_dump(mode="json"),
+        "training": training(schedule=plateau, validate_every=5).model_dump(mode="json"),
+    }
+    with pytest.raises(UserError, match="the refit has none; set refit to false"):
+        ForecastRecipe.parse(recipe, "forecast.x")
+    ForecastRecipe.parse({**recipe, "refit": False}, "forecast.x")

@@ -61,6 +61,22 @@ def test_single_values_and_whole_components_can_be_set(project: Path) -> None:
     assert lock.pretrain["roberta_tiny"].optimizer.learning_rate != 0.125
 
 
+def test_a_warmup_and_a_layer_decay_can_be_switched_on(project: Path) -> None:
+    settings = {
+        "optimizer": "muon",
+        "optimizer.layer_decay": {"rate": 0.8},
+        "schedule": "cosine",
+        "schedule.warmup": "flat",
+        "schedule.warmup_steps": 7,
+    }
+    edit(project, {"set": {"finetune": {"electra_tiny-topics": settings}}})
+    compose.run(project)
+    found = load_lock(project).finetune["electra_tiny-topics"]
+    assert (found.optimizer.name, found.schedule.name) == ("muon", "cosine")
+    assert found.optimizer.layer_decay is not None and found.optimizer.layer_decay.rate == 0.8
+    assert (found.schedule.warmup.name, found.schedule.warmup_steps) == ("flat", 7)
+
+
 def test_the_command_line_composes_the_same(project: Path) -> None:
     compose.run(project)
     plain = load_lock(project)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from seedbed.config import Machine
 from seedbed.data.randomness import shuffled, uniform
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
-from seedbed.tracking import SilentRun
+from seedbed.tracking import Run, SilentRun
 from seedbed.training import Training
 
 WIDTH, SIZE = 8, 64
@@ -89,7 +89,14 @@ def recipe(**changes: object) -> Training:
     )
 
 
-def fit(scratch: Path, *, seconds: float = 0.0, machine: Machine | None = None, **changes: object):
+def fit(
+    scratch: Path,
+    *,
+    seconds: float = 0.0,
+    machine: Machine | None = None,
+    tracker: Run | None = None,
+    **changes: object,
+):
     from seedbed.training.trainer import train
 
     learner, data = Regression(), Sums(seconds)
@@ -101,7 +108,7 @@ def fit(scratch: Path, *, seconds: float = 0.0, machine: Machine | None = None, 
         example_tokens=1,
         machine=machine or Machine(threads=1, checkpoint_minutes=1e-9),
         scratch=scratch,
-        tracker=SilentRun(),
+        tracker=tracker or SilentRun(),
         label="toy",
     )
     return learner, trained, data

@@ -33,5 +33,14 @@ class ForecastRecipe(Strict):
             raise ValueError("nbeats needs `training`; see conf/forecast/nbeats_generic-classics.yaml")
         return self
 
+    @model_validator(mode="after")
+    def _a_refit_has_no_plateau(self) -> Self:
+        if self.refit and self.training is not None and self.training.schedule.name == "plateau":
+            raise ValueError(
+                "training.schedule plateau follows validations, and the refit has none; set refit to false "
+                "or take another schedule"
+            )
+        return self
+
 
 __all__ = ["ForecastRecipe", "Forecaster", "LongConfig", "Panel", "PanelConfig"]

@@ -115,6 +115,9 @@ class Bookkeeper(pl.Callback):
         module.sums, module.count = {}, 0
         if math.isfinite(means["loss"]):
             self._record({f"train/{name}": value for name, value in means.items()})
+            # of the step just made, the highest of its groups; tracked only, since the recipe says it
+            highest = max(group["lr"] for group in module.raw_optimizer.param_groups)
+            self._tracker.log_metrics({"learning_rate": highest}, step=self.state.step)
             self._log_speed(module)
         return means
 

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from seedbed.data.randomness import derive_seed
 from seedbed.learner import Batch, Learner
+from seedbed.training.optim import place_step_counts, set_learning_rates
 from seedbed.training.recipe import Training
+from seedbed.training.schedules import History
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class TrainingModule(pl.LightningModule):
     """Turns a Learner into what Lightning trains.
 
     Dropout is re-seeded before every micro-batch from (seed, first presentation), so it is the
-    same after a restart and under any number of devices with the same micro-batches.
+    same after a restart and under any number of devices with the same micro-batches. `history` is the
+    list that the run's curves are appended to.
     """
 
     def __init__(
@@ -56,12 +59,14 @@ class TrainingModule(pl.LightningModule):
         recipe: Training,
         plan: Plan,
         optimizer: torch.optim.Optimizer,
+        history: History,
         compile: bool,
     ) -> None:
         super().__init__()
         self.learner = learner
         self.recipe = recipe
         self.plan = plan
+        self.history = history
         self.sums: dict[str, Tensor] = {}
         self.count = 0
         self.raw_optimizer = optimizer
@@ -78,12 +83,14 @@ class TrainingModule(pl.LightningModule):
         self.count += 1
         return losses["loss"]
 
+    def on_train_start(self) -> None:
+        place_step_counts(self.raw_optimizer)
+
     def on_train_batch_start(self, batch: object, batch_idx: int) -> None:
         step, micro = self.plan.locate(batch_idx)
         if micro == 0:
-            factor = self.recipe.schedule.factor(step, self.recipe.max_steps)
-            for group in self.raw_optimizer.param_groups:
-                group["lr"] = self.recipe.optimizer.learning_rate * factor
+            factor = self.recipe.schedule.factor(step, self.recipe.max_steps, history=self.history)
+            set_learning_rates(self.raw_optimizer, factor)
 
     def configure_gradient_clipping(
         self,

@@ -1,6 +1,8 @@
 """What a training run is told: steps, global batch, precision, optimizer and schedule."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from seedbed.config import Machine, Strict, UserError
 from seedbed.training.optim import Optimizer
@@ -24,6 +26,11 @@ class Training(Strict):
         ge=0,
         description="steps between validations, the first before step 1; 0 validates at the end alone",
     )
+
+    @model_validator(mode="after")
+    def _check_schedule(self) -> Self:
+        self.schedule.check(max_steps=self.max_steps, validate_every=self.validate_every)
+        return self
 
 
 def accumulation(recipe: Training, machine: Machine, example_tokens: int, where: str) -> int:

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,11 +41,13 @@ def train(
     tracker: Run,
     label: str,
     on_valid: OnValid | None = None,
+    depths: Mapping[str, int] | None = None,
 ) -> Trained:
     """Train `learner` in place for `recipe.max_steps` steps and score it on `valid`.
 
     `example_tokens` is the size of one presentation in tokens (or points), for micro-batching and
-    the speed. State is kept in `scratch`; the same call after a kill continues bit for bit.
+    the speed. `depths` is the layer of each parameter, for an optimizer with `layer_decay`. State is kept
+    in `scratch`; the same call after a kill continues bit for bit.
     Raises Interrupted after SIGTERM or SIGUSR1 (state saved), UserError when the loss diverges.
     """
     _quiet_lightning()
@@ -58,11 +60,13 @@ def train(
             f"but {world} process{'es were' if world > 1 else ' was'} started; correct devices and num_nodes "
             "or the job's number of tasks"
         )
-    optimizer = recipe.optimizer.build(learner)
+    batch_scale = recipe.optimizer.batch_scale(recipe.global_batch_size)
+    optimizer = recipe.optimizer.build(learner, batch_scale=batch_scale, depths=depths)
     folder = scratch / "checkpoints"
     state = checkpoint.restore(folder, learner, optimizer)
     if state.step == recipe.max_steps:
         return _trained(state)
+    _tell_scaling(recipe, tracker, label, rank)
     plan = Plan.divide(
         recipe.global_batch_size,
         world_size=world,
@@ -70,7 +74,14 @@ def train(
         accumulation=accumulation(recipe, machine, example_tokens, label),
         start_step=state.step,
     )
-    module = TrainingModule(learner, recipe=recipe, plan=plan, optimizer=optimizer, compile=machine.compile)
+    module = TrainingModule(
+        learner,
+        recipe=recipe,
+        plan=plan,
+        optimizer=optimizer,
+        history=state.curves,
+        compile=machine.compile,
+    )
     loader = micro_batches(
         data,
         first_step=plan.start_step,
@@ -99,6 +110,21 @@ def train(
     bookkeeper.raise_faults()
     learner.to("cpu")
     return _trained(state)
+
+
+def _tell_scaling(recipe: Training, tracker: Run, label: str, rank: int) -> None:
+    """Print and track what the linear scaling rule made of the learning rate."""
+    optimizer = recipe.optimizer
+    if optimizer.reference_batch_size is None:
+        return
+    scaled = optimizer.learning_rate * optimizer.batch_scale(recipe.global_batch_size)
+    tracker.log_params({"scaled_learning_rate": scaled})
+    if rank == 0:
+        print(
+            f"{label}: learning_rate {scaled:g} = {optimizer.learning_rate:g} x global_batch_size "
+            f"{recipe.global_batch_size} / reference_batch_size {optimizer.reference_batch_size}",
+            flush=True,
+        )
 
 
 def _trained(state: checkpoint.Progress) -> Trained:

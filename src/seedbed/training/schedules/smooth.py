@@ -1,0 +1,80 @@
+"""Schedules without jumps: constant, or falling at every step."""
+
+import math
+from typing import Literal
+
+from pydantic import Field
+
+from seedbed.training.schedules.base import History, ScheduleBase, above, remaining
+
+
+class ConstantConfig(ScheduleBase):
+    """The peak learning rate throughout."""
+
+    name: Literal["constant"]
+
+    def after_warmup(self, step: int, steps: int, history: History) -> float:
+        return 1.0
+
+
+class LinearConfig(ScheduleBase):
+    """Evenly down to `min_factor` at the end of the run (BERT, arXiv 1810.04805, section A.2)."""
+
+    name: Literal["linear"]
+    min_factor: float = Field(0.0, ge=0, le=1)
+
+    def after_warmup(self, step: int, steps: int, history: History) -> float:
+        return above(self.min_factor, remaining(step, steps))
+
+
+class PolynomialConfig(ScheduleBase):
+    """The share of the run that is left, to a power; below 1 falls late, above 1 early."""
+
+    name: Literal["polynomial"]
+    power: float = Field(gt=0)
+    min_factor: float = Field(0.0, ge=0, le=1)
+
+    def after_warmup(self, step: int, steps: int, history: History) -> float:
+        return above(self.min_factor, remaining(step, steps) ** self.power)
+
+
+class CosineConfig(ScheduleBase):
+    """Half a cosine wave over the run (Loshchilov and Hutter 2017, arXiv 1608.03983, without restarts)."""
+
+    name: Literal["cosine"]
+    min_factor: float = Field(0.0, ge=0, le=1)
+
+    def after_warmup(self, step: int, steps: int, history: History) -> float:
+        return above(self.min_factor, half_wave(step, steps))
+
+
+class InverseSqrtConfig(ScheduleBase):
+    """The inverse square root of the step (Noam; Vaswani et al. 2017, arXiv 1706.03762, section 5.3).
+
+    The paper counts steps from 1 and the peak as the last step of its warmup: its 4000 are 3999 here,
+    and the curve is then the paper's to the last step.
+    """
+
+    name: Literal["inverse_sqrt"]
+    timescale: int | None = Field(
+        None, ge=1, description="steps after which it is down to 1/sqrt(2); null: warmup_steps + 1"
+    )
+
+    def after_warmup(self, step: int, steps: int, history: History) -> float:
+        timescale = self.warmup_steps + 1 if self.timescale is None else self.timescale
+        return math.sqrt(timescale / (timescale + step))
+
+
+class ExponentialConfig(ScheduleBase):
+    """Times `gamma` at every step."""
+
+    name: Literal["exponential"]
+    gamma: float = Field(gt=0, le=1)
+
+    def after_warmup(self, step: int, steps: int, history: History) -> float:
+        return self.gamma**step
+
+
+def half_wave(step: float, steps: float) -> float:
+    """From 1 at step 0 to 0 at `steps` and after, along a cosine."""
+    return (1 + math.cos(math.pi * min(1.0, step / max(1, steps)))) / 2
