@@ -16,7 +16,7 @@ import torch
 
 from seedbed.config import Interrupted, Machine, UserError
 from seedbed.corpora import TestSplit
-from seedbed.models import load_sequence_classifier
+from seedbed.models import load_encoder, load_sequence_classifier
 from seedbed.stages import finetune
 from seedbed.tasks import FinetuneRecipe, label_names, predict_test
 from seedbed.tasks.examples import training_examples
@@ -122,6 +122,28 @@ def test_writes_models_predictions_metrics_and_curves(root: Path, tracked: Any) 
     assert {row["part"] for row in rows} == {"seed-1", "seed-2"}
     assert {row["metric"] for row in rows} >= {"train/loss", "valid/loss", "valid/accuracy", "valid/macro_f1"}
     _check_test_predictions(root, place.out, given)
+
+
+def test_layers_learn_at_their_own_rates(root: Path, tracked: Any) -> None:
+    """One step of plain gradient descent with and without decay: the moves differ by the layer's share."""
+    before = load_encoder(root / "models/pretrain/electra").encoder
+    moves: list[dict[str, torch.Tensor]] = []
+    for decay in (None, {"rate": 0.5}):
+        place = workspace(root, scratch=f"scratch-{decay is None}")
+        optimizer = {"name": "sgd", "learning_rate": 10.0, "layer_decay": decay}
+        schedule = {"name": "constant"}
+        finetune.run(place, recipe(seeds=[1], max_steps=1, optimizer=optimizer, schedule=schedule))
+        after = load_sequence_classifier(place.out / "seed-1").encoder
+        moves.append({name: after.get_parameter(name) - p for name, p in before.named_parameters()})
+    top = len(before.blocks) + 1
+    for name, depth in (
+        ("embeddings.token", 0),
+        ("blocks.0.attention_out", 1),
+        (f"blocks.{top - 2}.feed_forward_in", top - 1),
+    ):
+        plain, decayed = (move[f"{name}.weight"] for move in moves)
+        assert plain.norm() > 0
+        torch.testing.assert_close(decayed, plain * 0.5 ** (top - depth), rtol=1e-2, atol=1e-6)
 
 
 def _check_test_predictions(root: Path, out: Path, given: FinetuneRecipe) -> None:

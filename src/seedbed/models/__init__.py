@@ -1,5 +1,6 @@
 """Networks only: what they learn is said in objectives/ and tasks/."""
 
+from seedbed.models.depths import layer_depths
 from seedbed.models.encoder import Encoder, EncoderConfig
 from seedbed.models.heads import (
     ClassificationHead,
@@ -20,6 +21,7 @@ __all__ = [
     "SequenceClassifier",
     "build_sequence_classifier",
     "classifier_on",
+    "layer_depths",
     "load_encoder",
     "load_sequence_classifier",
     "save_pretrained",

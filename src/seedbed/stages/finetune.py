@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from seedbed import metrics
 from seedbed.config import UserError
-from seedbed.models import save_pretrained
+from seedbed.models import layer_depths, save_pretrained
 from seedbed.tasks import EncoderClassifierConfig, Example, FinetuneRecipe, TaskFacts, TfidfConfig
 from seedbed.tasks.encoded import EncodedExamples, ExamplePresentations
 from seedbed.tasks.examples import training_examples
@@ -117,6 +117,7 @@ def _fit_encoder(
         tracker=tracker,
         label=f"finetune {workspace.run} seed {seed}",
         on_valid=on_valid,
+        depths=layer_depths(learner),
     )
     found_NC = predict(learner, encoded[1], precision=recipe.precision)
 
