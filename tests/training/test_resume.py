@@ -1,104 +1,135 @@
-"""Every optimizer, and the schedule that follows validations, through the loop: stopped and continued to the same bits."""
+"""Killed anywhere and started again, on the same number of processes or another, a run ends the same."""
 
+import json
+import os
+import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from safetensors.torch import load
 
-from seedbed.config import UserError
-from seedbed.tracking import SilentRun
-from tests.training.optim.kinds import KINDS
-from tests.training.toy import Regression, Sums, fit
+STEPS, BATCH = 40, 12
+MACHINE = {"threads": 1, "checkpoint_minutes": 1e-9}
 
 
-class Stopped(Exception):
-    """Raised from the data in the middle of a run."""
+def run(scratch: Path, *, processes: int = 1, die: list[Any] | None = None, **machine: Any) -> int:
+    """Train the toy in processes of its own; `die` lists (place, count, signal, rank)."""
+    scratch.mkdir(exist_ok=True)
+    settings = {"machine": MACHINE | {"devices": processes} | machine, "die": die or []}
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [sys.executable, *(launcher if processes > 1 else []), "-m", "tests.training.toy"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["src", "."]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, str(scratch), json.dumps(settings)],
+        env=environment,
+        timeout=180,
+        capture_output=True,
+        check=False,
+    )
+    assert die or done.returncode == 0, done.stderr.decode()
+    return done.returncode
 
 
-def interrupted(monkeypatch: pytest.MonkeyPatch, scratch: Path, step: int, **changes: Any) -> None:
-    original = Sums.batch
-
-    def stopping(self: Sums, first: int, count: int) -> dict[str, Tensor]:
-        if first >= step * 12:
-            raise Stopped
-        return original(self, first, count)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Sums, "batch", stopping)
-        with pytest.raises(Stopped):
-            fit(scratch, **changes)
+def end(scratch: Path) -> tuple[bytes, dict[str, Any]]:
+    """Weights and moments of the last checkpoint, and all that was recorded."""
+    folder = scratch / f"checkpoints/step-{STEPS:09d}"
+    return (folder / "state.safetensors").read_bytes(), json.loads((folder / "state.json").read_text())
 
 
-def same(one: Regression, other: Regression) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+def served(scratch: Path, processes: int) -> list[int]:
+    """Examples in the order of the global batches."""
+    share = BATCH // processes
+    ranks = [json.loads((scratch / f"served-{rank}.json").read_text()) for rank in range(processes)]
+    return [n for i in range(0, len(ranks[0]), share) for rank in ranks for n in rank[i : i + share]]
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_an_optimizer_continues_to_the_same_bits(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing disturbed."""
+    scratch = tmp_path_factory.mktemp("whole")
+    run(scratch)
+    return scratch
+
+
+@pytest.fixture(scope="module")
+def in_halves(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one process in micro-batches of 6: what two processes with 6 each must equal."""
+    scratch = tmp_path_factory.mktemp("halves")
+    run(scratch, tokens_per_device=6)
+    return scratch
+
+
+@pytest.mark.parametrize(
+    ("die", "code"),
+    [
+        (["batch", 2, "SIGKILL", 0], -9),
+        (["batch", 24, "SIGKILL", 0], -9),
+        (["batch", 12, "SIGTERM", 0], 75),
+        (["batch", 31, "SIGUSR1", 0], 75),
+        (["valid", 21, "SIGKILL", 0], -9),
+        (["save", 14, "SIGKILL", 0], -9),
+    ],
+    ids=lambda value: "-".join(map(str, value)) if isinstance(value, list) else "",
+)
+def test_killed_and_restarted_ends_bit_identical(
+    tmp_path: Path, whole: Path, die: list[Any], code: int
 ) -> None:
-    changes = {"optimizer": {"name": name, **KINDS[name]}}
-    whole, trained, _ = fit(tmp_path / "whole", **changes)
-    interrupted(monkeypatch, tmp_path / "cut", 23, **changes)
-    resumed, again, data = fit(tmp_path / "cut", **changes)
-    assert same(resumed, whole) and again.curves == trained.curves
-    assert 0 < len(data.served) <= 18 * 12
-    losses = [value for _, metric, value in trained.curves if metric == "valid/loss"]
-    assert losses[-1] < losses[0] * 0.9
+    assert run(tmp_path, die=[die]) == code
+    run(tmp_path)
+    assert end(tmp_path) == end(whole)
 
 
-PLATEAU = {
-    "name": "plateau", "metric": "valid/loss", "mode": "min", "gamma": 0.5, "patience": 0, "threshold": 0.2,
-    "warmup_steps": 3,
-}  # fmt: skip
+def test_two_processes_equal_one(tmp_path: Path, in_halves: Path) -> None:
+    """The same micro-batches of 6 on one device in turn or on two at once: same examples, same dropout."""
+    run(tmp_path, processes=2, tokens_per_device=6)
+    assert served(tmp_path, 2) == served(in_halves, 1)
+    assert_ends_alike(tmp_path, in_halves)
 
 
-class Rates(SilentRun):
-    """Keeps the learning rates that are tracked."""
-
-    def __init__(self) -> None:
-        self.found: dict[int, float] = {}
-        self.params: dict[str, object] = {}
-
-    def log_metrics(self, metrics: Any, step: int = 0) -> None:
-        if "learning_rate" in metrics:
-            self.found[step] = metrics["learning_rate"]
-
-    def log_params(self, params: Any) -> None:
-        self.params |= params
+def test_the_number_of_processes_may_change_at_a_restart(tmp_path: Path, in_halves: Path) -> None:
+    """Two processes, then one, then two again."""
+    reached = []
+    for processes, batches in [(2, 9), (1, 40), (2, None)]:
+        die = [["batch", batches, "SIGTERM", 0]] if batches else None
+        run(tmp_path, processes=processes, die=die, tokens_per_device=6)
+        newest = max((tmp_path / "checkpoints").glob("step-*/state.json"))
+        reached.append(json.loads(newest.read_text())["step"])
+    assert 0 < reached[0] < reached[1] < reached[2] == STEPS
+    assert_ends_alike(tmp_path, in_halves)
 
 
-@pytest.mark.parametrize("stop", [12, 29])
-def test_a_plateau_is_seen_again_after_a_resume(
-    stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    changes: dict[str, Any] = {"schedule": PLATEAU, "validate_every": 2, "log_every": 1}
-    rates, again = Rates(), Rates()
-    whole, trained, _ = fit(tmp_path / "whole", tracker=rates, **changes)
-    interrupted(monkeypatch, tmp_path / "cut", stop, **changes)
-    resumed, continued, _ = fit(tmp_path / "cut", tracker=again, **changes)
-    assert same(resumed, whole) and continued.curves == trained.curves
-    assert again.found == {step: rate for step, rate in rates.found.items() if step in again.found}
-    assert len(set(rates.found.values())) > 4 and rates.found[40] < rates.found[4]
+def assert_ends_alike(one: Path, other: Path) -> None:
+    """Gradients were added in another order, so up to the last bits of fp32."""
+    (weights, state), (expected, expected_state) = end(one), end(other)
+    curve, expected_curve = state["curves"], expected_state["curves"]
+    assert [point[:2] for point in curve] == [point[:2] for point in expected_curve]
+    assert [point[2] for point in curve] == pytest.approx([point[2] for point in expected_curve], rel=1e-5)
+    tensors = load(expected)
+    for name, value in load(weights).items():
+        torch.testing.assert_close(value, tensors[name], rtol=1e-4, atol=1e-5)
 
 
-def test_a_plateau_of_an_unknown_metric_ends_the_run_with_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"schedule.metric: got 'valid/acc', the validation gives valid/loss"):
-        fit(tmp_path, schedule=PLATEAU | {"metric": "valid/acc"})
-
-
-def test_linear_scaling_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rates = Rates()
-    optimizer = {"name": "sgd", "learning_rate": 0.01, "reference_batch_size": 4}
-    fit(tmp_path, tracker=rates, optimizer=optimizer, schedule={"name": "constant"})
-    said = "toy: learning_rate 0.03 = 0.01 x global_batch_size 12 / reference_batch_size 4"
-    assert said in capsys.readouterr().out.splitlines()
-    assert rates.params == {"scaled_learning_rate": pytest.approx(0.03)}
-    assert list(rates.found.values()) == pytest.approx([0.03] * 6)
-
-
-def test_layer_decay_of_a_learner_without_layers_is_told_before_any_step(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"optimizer.layer_decay: it needs one encoder"):
-        fit(tmp_path, optimizer={"name": "adamw", "learning_rate": 0.1, "layer_decay": {"rate": 0.8}})
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(
+    "machine", [{}, {"workers": 2}, {"tokens_per_device": 3}], ids=["plain", "workers", "accumulation"]
+)
+def test_any_kill_anywhere(tmp_path: Path, processes: int, machine: dict[str, Any], seed: int) -> None:
+    """Three kills each, of any kind, place and process; then the run is left to end."""
+    draw = random.Random(f"{seed} {processes} {machine}")
+    run(tmp_path / "whole", processes=processes, **machine)
+    for _ in range(3):
+        # with workers batches are made in other processes, whose death is not the run's
+        place = draw.choice(["valid", "save"] if machine.get("workers") else ["batch", "valid", "save"])
+        signal = draw.choice(["SIGKILL", "SIGTERM", "SIGUSR1"])
+        rank = 0 if place == "save" else draw.randrange(processes)
+        run(
+            tmp_path / "cut", processes=processes, die=[[place, draw.randint(1, 20), signal, rank]], **machine
+        )
+    run(tmp_path / "cut", processes=processes, **machine)
+    assert end(tmp_path / "cut") == end(tmp_path / "whole")
