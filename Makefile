@@ -16,6 +16,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MALLOC_MMAP_THRESHOLD_ := 4294967296
 export MALLOC_TRIM_THRESHOLD_ := 8589934592
 export MALLOC_TOP_PAD_ := 268435456
+# Without compiled files in .venv each of the pipeline's processes would compile its imports anew: ten seconds.
+unexport PYTHONDONTWRITEBYTECODE
 # Nothing here reports its use to anyone.
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1

@@ -17,7 +17,7 @@ PACKAGES = {
 def document(package: str, number: int, *, module: str | None = None) -> Document:
     name, words = PACKAGES[package]
     text = (
-        f"{words.capitalize()}, number {number} of {name}. "
+        f"{words.capitalize()}, number {number} of {name}.\n\n"
         f"Parameters follow after the summary: value {number * 7} and option {number % 5}."
     )
     path = module or f"{name}.part{number}"

@@ -1,4 +1,4 @@
-"""Pairs: neighbouring sentences, half swapped by a bit of their hash, cut without harm to a letter."""
+"""Pairs: leading sentences of paragraphs, half swapped by a bit of their hash, cut without harm to a letter."""
 
 import random
 import unicodedata
@@ -23,8 +23,7 @@ def test_labels_tell_the_order_and_are_balanced() -> None:
     assert [sum(e.label == label for e in chosen) for label in (0, 1)] == [30, 30]
     by_id = {document.id: document for document in found}
     for example in chosen:
-        first, second = by_id[example.id].text.split(". ")
-        first += "."
+        first, second = by_id[example.id].text.split("\n\n")
         assert (example.text, example.pair) == ((first, second) if example.label else (second, first))
 
 
@@ -37,19 +36,20 @@ def test_the_choice_does_not_depend_on_the_order_of_documents() -> None:
 
 
 def test_a_copied_pair_counts_once() -> None:
-    found = [Document(str(n), f"{LONG} {LONG[::-1]}", {}) for n in range(9)]
+    found = [Document(str(n), f"{LONG}\n\n{LONG[::-1]}", {}) for n in range(9)]
     task = pairs()
     assert len(task.examples(found, split="train", facts=task.learn(found))) == 1
 
 
-def test_sentences_are_lines_of_enough_characters_from_one_paragraph() -> None:
+def test_sentences_are_lines_of_enough_characters_that_lead_paragraphs() -> None:
     task = pairs(max_characters=40)
     second = "새 목록은 처음 목록과 길이가 같고 항목의 순서만 다르다는 뜻이다! More of it."
-    text = f"Short. {LONG}\n\n  Too short. Yes? {LONG}\n      {second}\n\nAnd. {LONG} {LONG[1:]}"
-    assert task.sentences(text) == (LONG[:40], second.split("!")[0] + "!")
-    assert task.sentences(f"{LONG}\n\n{LONG[1:]}") is None, "two paragraphs"
-    assert task.sentences(f"{LONG} {LONG}") is None, "two equal sentences have no order"
-    assert task.sentences(f"{LONG} short.") is None
+    text = f"Short. {LONG}\n\n  Too short. Yes?\n\n And:\n      {second}\n\nAnd. {LONG} {LONG[1:]}"
+    assert task.sentences(text) == (LONG[:40], "And: " + second.split("!")[0][:35])
+    assert task.sentences(f"{LONG} {LONG[1:]}") is None, "one paragraph"
+    assert task.sentences(f"{LONG}\n\n{LONG}") is None, "two equal sentences have no order"
+    assert task.sentences(f"{LONG}\n\n{LONG} {LONG[::-1]}") == (LONG[:40], LONG[::-1][:40])
+    assert task.sentences(f"{LONG}\n\nshort.") is None
     assert task.sentences("") is None
 
 

@@ -29,7 +29,7 @@ def singles() -> list[Example]:
 def pairs() -> list[Example]:
     found = []
     for number, one in enumerate(documents(12)):
-        first, second = one.text.split(". ")
+        first, second = one.text.split("\n\n")
         swapped = number % 2
         found.append(Example(one.id, *((second, first) if swapped else (first, second)), swapped))
     return found

@@ -1,13 +1,12 @@
-"""Pairs: do two neighbouring sentences of a docstring stand in their own order?
+"""Pairs: does a docstring's opening sentence stand before or after a sentence of a later paragraph?
 
 Sentence-order prediction (Lan et al. 2020, ALBERT, arXiv 1909.11942, section 3.1) as a task: both parts
-come from one paragraph, so neither topic nor vocabulary gives the answer, only what may follow what.
+come from one document, so its topic does not give the answer, only what opens a text and what goes on.
 """
 
 import re
 import unicodedata
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Literal
 
 from pydantic import Field
@@ -20,7 +19,7 @@ SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+")
 
 
 class PairsConfig(Task):
-    """The first two long enough sentences of a paragraph of each document; half of the pairs are swapped."""
+    """The leading long enough sentences of the first two paragraphs that have one; half swapped."""
 
     name: Literal["pairs"]
     min_characters: int = Field(30, ge=1, description="a shorter sentence says too little to be placed")
@@ -46,18 +45,18 @@ class PairsConfig(Task):
         )
 
     def sentences(self, text: str) -> tuple[str, str] | None:
-        """Two neighbours of at least `min_characters` in the first paragraph that has them; None without.
+        """Sentences of at least `min_characters` that lead two paragraphs; None where there are no two.
 
         They are put on one line each: an indentation would betray the place of many.
         """
+        leading = []
         for paragraph in BLANK_LINE.split(text):
-            found = [
-                cut(sentence, self.max_characters)
-                for sentence in SENTENCE_END.split(" ".join(paragraph.split()))
-            ]
-            for first, second in pairwise(found):
-                if min(len(first), len(second)) >= self.min_characters and first != second:
-                    return first, second
+            for sentence in SENTENCE_END.split(" ".join(paragraph.split())):
+                if len(sentence) >= self.min_characters and cut(sentence, self.max_characters) not in leading:
+                    leading.append(cut(sentence, self.max_characters))
+                    break
+            if len(leading) == 2:
+                return leading[0], leading[1]
         return None
 
 

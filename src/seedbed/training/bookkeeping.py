@@ -70,26 +70,23 @@ class Bookkeeper(pl.Callback):
         recipe = module.recipe
         self.state.step += 1
         last = self.state.step == recipe.max_steps
-        due = trainer.is_global_zero and time.monotonic() - self._saved_at >= self._checkpoint_seconds
-        due, stop = self._agreement.any(due, self._flag.raised)
-        logs = self.state.step % recipe.log_every == 0 or last
-        if logs or due or stop:
-            self.fault = self._non_finite(module)
         facts: dict[str, float] = {}
-        if logs and not self.fault:
+        if self.state.step % recipe.log_every == 0 or last:
             facts = self._log(module)
-            self.fault = health.divergence(self.state.curves)
-        if self.fault:
-            trainer.should_stop = True
-            return
-        if last or (recipe.validate_every and self.state.step % recipe.validate_every == 0):
+        if not self.fault and (
+            last or (recipe.validate_every and self.state.step % recipe.validate_every == 0)
+        ):
             self._validate(module)
         if self._bar:
             self._bar.update(1, **facts)
-        if due or last or stop:
-            self._save(module)
-        if stop and not last:
-            self.interrupted = True
+        due = trainer.is_global_zero and time.monotonic() - self._saved_at >= self._checkpoint_seconds
+        due, stop = self._agreement.any(due, self._flag.raised)
+        if due or stop or last:
+            self.fault = self.fault or self._non_finite(module)
+            if not self.fault:
+                self._save(module)
+        self.interrupted = stop and not last
+        if self.fault or self.interrupted:
             trainer.should_stop = True
 
     def close(self) -> None:
@@ -104,6 +101,9 @@ class Bookkeeper(pl.Callback):
 
     def _log(self, module: TrainingModule) -> dict[str, float]:
         """Mean scalars of the steps since the last log; their one host sync per `log_every` steps."""
+        self.fault = self._non_finite(module)
+        if self.fault:
+            return {}
         num_steps = self.state.step - self.state.logged_at
         means = {name: value / num_steps for name, value in _added(gather(_floats(module))).items()}
         module.sums, self.state.logged_at = {}, self.state.step
@@ -112,6 +112,7 @@ class Bookkeeper(pl.Callback):
         highest = max(group["lr"] for group in module.raw_optimizer.param_groups)
         self._tracker.log_metrics({"learning_rate": highest}, step=self.state.step)
         self._log_speed(module)
+        self.fault = health.divergence(self.state.curves)
         return means
 
     def _log_speed(self, module: TrainingModule) -> None:
