@@ -48,7 +48,7 @@ def stepper(run: str, precision: Precision) -> Callable[[], int]:
         nonlocal count
         batch = prepare(rows_BL, count * ROWS, 1)
         with autocast("cpu", precision):
-            loss = learner.training_loss(batch)["loss"]
+            loss = learner.whole_loss(batch)["loss"]
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
         optimizer.step()

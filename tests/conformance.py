@@ -41,7 +41,7 @@ def check_learner(
 
 
 def check_finite(learner: Learner, batch: Batch) -> None:
-    losses = learner.training_loss(batch)
+    losses = learner.whole_loss(batch)
     assert "loss" in losses
     for name, value in losses.items():
         assert value.shape == (), f"{name} is no scalar: {tuple(value.shape)}"
@@ -59,7 +59,7 @@ def check_finite(learner: Learner, batch: Batch) -> None:
 
 def check_gradients(learner: Learner, batch: Batch, *, without_gradient: Sequence[str] = ()) -> None:
     learner.train()
-    learner.training_loss(batch)["loss"].backward()
+    learner.whole_loss(batch)["loss"].backward()
     for name, parameter in learner.named_parameters():
         if name in without_gradient:
             continue
@@ -93,10 +93,10 @@ def check_overfits(
     torch.manual_seed(0)
     learner.train()
     optimizer = torch.optim.AdamW(learner.parameters(), lr=learning_rate, weight_decay=0.0)
-    first = float(learner.training_loss(batch)["loss"].detach())
+    first = float(learner.whole_loss(batch)["loss"].detach())
     last = first
     for _ in range(steps):
-        loss = learner.training_loss(batch)["loss"]
+        loss = learner.whole_loss(batch)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -113,15 +113,15 @@ def check_two_processes(
     halves: Sequence[Batch] | None = None,
     tolerance: float = 1e-6,
 ) -> None:
-    """The gradient of two processes with half a batch each is that of one with the whole.
+    """The gradient of two processes with a part of a batch each is that of one with the whole.
 
-    The halves must weigh the same in the loss; by default each tensor of the batch is cut in two.
-    Compared in fp64 without dropout (random numbers of a half are not half the random numbers).
+    By default each tensor of the batch is cut in two. Compared in fp64 without dropout (random numbers
+    of a half are not half the random numbers).
     """
     if halves is None:
         halves = [{name: tensor.chunk(2)[rank] for name, tensor in batch.items()} for rank in range(2)]
     learner = make_learner().double().eval()
-    learner.training_loss(_double(batch))["loss"].backward()
+    learner.whole_loss(_double(batch))["loss"].backward()
     with TemporaryDirectory() as folder:
         torch.multiprocessing.spawn(
             _one_of_two, args=(make_learner, [dict(half) for half in halves], folder), nprocs=2
@@ -138,9 +138,11 @@ def check_two_processes(
 def _one_of_two(rank: int, make_learner: MakeLearner, halves: list[Batch], folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    model = _LossOnly(make_learner().double().eval())
+    learner = make_learner().double().eval()
+    counts = [learner.counts(_double(half)) for half in halves]
+    model = _LossOnly(learner, {name: counts[0][name] + counts[1][name] for name in counts[0]})
     parallel = DistributedDataParallel(model)
-    parallel(_double(halves[rank])).backward()
+    (2 * parallel(_double(halves[rank]))).backward()  # processes average, parts add up
     if rank == 0:
         found = {name: p.grad for name, p in model.learner.named_parameters() if p.grad is not None}
         torch.save(found, Path(folder) / "gradients.pt")
@@ -149,12 +151,12 @@ def _one_of_two(rank: int, make_learner: MakeLearner, halves: list[Batch], folde
 
 
 class _LossOnly(torch.nn.Module):
-    def __init__(self, learner: Learner) -> None:
+    def __init__(self, learner: Learner, counts: dict[str, Tensor]) -> None:
         super().__init__()
-        self.learner = learner
+        self.learner, self.counts = learner, counts
 
     def forward(self, batch: Batch) -> Tensor:
-        return self.learner.training_loss(batch)["loss"]
+        return self.learner.training_loss(batch, self.counts)["loss"]
 
 
 def _double(batch: Batch) -> dict[str, Tensor]:
@@ -164,7 +166,7 @@ def _double(batch: Batch) -> dict[str, Tensor]:
 def _loss(learner: Learner, batch: Batch) -> Tensor:
     learner.eval()
     with torch.no_grad():
-        return learner.training_loss(batch)["loss"]
+        return learner.whole_loss(batch)["loss"]
 
 
 def _few_steps(learner: Learner, batch: Batch) -> dict[str, Tensor]:
@@ -173,6 +175,6 @@ def _few_steps(learner: Learner, batch: Batch) -> dict[str, Tensor]:
     optimizer = torch.optim.AdamW(learner.parameters(), lr=1e-3)
     for _ in range(3):
         optimizer.zero_grad()
-        learner.training_loss(batch)["loss"].backward()
+        learner.whole_loss(batch)["loss"].backward()
         optimizer.step()
     return {name: value.clone() for name, value in learner.state_dict().items()}

@@ -141,7 +141,7 @@ def _run(root: Path, machine: Machine, verb: str, run: str, overrides: list[str]
         if rank == 0:
             (scratch / "DONE").touch()
     if world > 1:
-        import_module("seedbed.training.trainer").leave_process_group()
+        import_module("seedbed.training.ranks").leave_process_group()
     if rank == 0:
         _report(workspace.out.relative_to(root), verb, run, time.monotonic() - started)
 

@@ -51,8 +51,23 @@ class Learner(nn.Module, ABC):
     """A network with its loss. Written for one device; the loop adds devices from outside."""
 
     @abstractmethod
-    def training_loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Named scalars of one batch; `loss` is minimised, the others are logged beside it."""
+    def counts(self, batch: Batch) -> dict[str, Tensor]:
+        """By how much the sums of the loss are divided (masked tokens, examples): numbers that add up.
+
+        The loop adds them over the micro-batches and processes of a step before the first of them is
+        computed, so a step is the same however it is cut.
+        """
+
+    @abstractmethod
+    def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """This batch's part of the step's named scalars: its sums, divided by the whole step's `counts`.
+
+        The parts of a step add up; `loss` is minimised, the others are logged beside it.
+        """
+
+    def whole_loss(self, batch: Batch) -> dict[str, Tensor]:
+        """`training_loss` of a batch that is a whole step."""
+        return self.training_loss(batch, self.counts(batch))
 
     @abstractmethod
     def scores(self) -> Accumulator:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seedbed.config import UserError
 from seedbed.data.packing import PackedRows
-from seedbed.data.presentations import micro_batches
+from seedbed.data.presentations import steps
 from seedbed.data.randomness import uniform
 from seedbed.data.shards import TokenStore
 from tests.data.tokens import documents_of, stream_of, write
@@ -62,13 +62,18 @@ def test_workers_and_ranks(tmp_path: Path) -> None:
     data = packed(write(tmp_path, documents_of(30)))
     for world_size, workers in ((1, 0), (1, 2), (2, 0)):
         loaders = [
-            micro_batches(
+            steps(
                 data, first_step=2, max_steps=4, global_batch_size=8, micro_batch_size=4, rank=rank,
                 world_size=world_size, workers=workers,
             )
             for rank in range(world_size)
         ]  # fmt: skip
-        rows = [batch["noise"] for batches in zip(*loaders, strict=True) for batch in batches]
+        rows = [
+            batch["noise"]
+            for ranks in zip(*loaders, strict=True)
+            for micro in zip(*ranks, strict=True)
+            for batch in micro
+        ]
         assert torch.equal(torch.cat(rows), data.batch(16, 16)["noise"])
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seedbed.data.presentations import micro_batches
+from seedbed.data.presentations import steps
 
 
 class Numbers:
@@ -14,13 +14,16 @@ class Numbers:
     def batch(self, first: int, count: int) -> dict[str, Tensor]:
         return {"number": torch.arange(first, first + count)}
 
+    def names(self, first: int, count: int) -> list[str]:
+        return [str(number) for number in range(first, first + count)]
+
 
 def served(world_size: int, micro: int, *, first_step: int = 0, workers: int = 0) -> np.ndarray:
     """Numbers as (step, accumulation, rank, place)."""
     ranks = [
         [
             batch["number"].numpy()
-            for batch in micro_batches(
+            for step in steps(
                 Numbers(),
                 first_step=first_step,
                 max_steps=5,
@@ -30,6 +33,7 @@ def served(world_size: int, micro: int, *, first_step: int = 0, workers: int = 0
                 world_size=world_size,
                 workers=workers,
             )
+            for batch in step
         ]
         for rank in range(world_size)
     ]

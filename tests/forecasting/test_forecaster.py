@@ -97,11 +97,11 @@ def test_two_processes_are_one() -> None:
 def test_members_do_not_touch_each_other() -> None:
     """A member's gradient comes from its own windows, and is that of a network alone (up to the mean)."""
     learner, windows = make_generic(), batch()
-    learner.training_loss(windows)["loss"].backward()
+    learner.whole_loss(windows)["loss"].backward()
     before = [p.grad.clone() for p in learner.members[0].parameters() if p.grad is not None]
     windows["insample"][:, 1:] *= 3
     learner.zero_grad()
-    learner.training_loss(windows)["loss"].backward()
+    learner.whole_loss(windows)["loss"].backward()
     after = [p.grad for p in learner.members[0].parameters()]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
@@ -173,7 +173,7 @@ def test_presentations_and_learner_agree_on_shapes(tmp_path: Path) -> None:
     series = load(tmp_path, table()).sets("train")[0]
     learner = config().build(series.config, seed=1)
     data = WindowPresentations(series, lookback=9, members=MEMBERS, history_horizons=5.0, seed=1)
-    losses = learner.training_loss(data.batch(0, 5))
+    losses = learner.whole_loss(data.batch(0, 5))
     assert set(losses) == {"loss", "smape", "mase"} and all(v.isfinite() for v in losses.values())
     assert learner.components(Windows(series, lookback=9).at_end()).shape == (MEMBERS, 2, 4, HORIZON)
 

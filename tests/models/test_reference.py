@@ -87,7 +87,7 @@ def test_masked_lm(family: Family, padded: bool, dtype: torch.dtype, tmp_path: P
     features_NE = head(hidden_ND)
     weight = encoder.embeddings.token.weight
     logits_NV = F.linear(features_NE, weight, head.bias)
-    loss = vocabulary_loss(features_NE, weight, head.bias, labels_N).loss
+    loss = vocabulary_loss(features_NE, weight, head.bias, labels_N).total / len(labels_N)
     loss.backward()
 
     labels = torch.full_like(batch["input_ids"], -100)
@@ -118,11 +118,11 @@ def test_replaced_token_detection(padded: bool, dtype: torch.dtype, tmp_path: Pa
     mask = batch["attention_mask"] if padded else None
     replaced = torch.rand(batch["input_ids"].shape, generator=torch.Generator().manual_seed(3)) < 0.15
 
-    from seedbed.objectives.replaced_token_detection import detection_loss
+    from seedbed.objectives.replaced_token_detection import detection_total
 
     logits_BL = head(encoder(batch["input_ids"], mask))
-    total, count = detection_loss(logits_BL, replaced, mask)
-    loss = total / count
+    count = replaced.numel() if mask is None else mask.sum()
+    loss = detection_total(logits_BL, replaced, mask) / count
     loss.backward()
     theirs = other(input_ids=batch["input_ids"], attention_mask=mask, labels=replaced.long())
     # theirs.loss turns the labels, and with them itself, to fp32: the formula of that class in `dtype`

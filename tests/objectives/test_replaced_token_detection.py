@@ -65,7 +65,7 @@ def test_reference(padded: bool, dtype: torch.dtype, tmp_path: Path) -> None:
     batch = MASKER(text_rows("electra", num_rows=6, padded=padded), 0, 0)
     mask = batch.get("attention_mask")
     assert (mask is not None) == padded
-    losses = learner.training_loss(batch)
+    losses = learner.whole_loss(batch)
     losses["loss"].backward()
 
     masked_N, labels_N = batch["masked_index"], batch["labels"]
@@ -102,12 +102,12 @@ def test_no_gradient_from_discriminator_to_generator() -> None:
     """Sampling stops it: only the shared embeddings learn from the discriminator."""
     learner = make_electra()
     batch = MASKER(text_rows("electra", num_rows=8), 0, 0)
-    learner.training_loss(batch)["discriminator_loss"].backward()
+    learner.whole_loss(batch)["discriminator_loss"].backward()
     for name, parameter in learner.generator.named_parameters():
         touched = parameter.grad is not None and bool(parameter.grad.any())
         assert touched == name.startswith("encoder.embeddings."), name
     learner.zero_grad()
-    learner.training_loss(batch)["generator_loss"].backward()
+    learner.whole_loss(batch)["generator_loss"].backward()
     for name, parameter in learner.named_parameters():
         touched = parameter.grad is not None and bool(parameter.grad.any())
         assert touched == name.startswith(("generator.", "encoder.embeddings.")), name
@@ -143,7 +143,7 @@ def test_unmasked_positions_see_the_original_token() -> None:
     seen: list[torch.Tensor] = []
     learner.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.no_grad():
-        learner.training_loss(batch)
+        learner.whole_loss(batch)
     rows_BL = torch.from_numpy(text_rows("electra", num_rows=8))
     differs = (seen[0] != rows_BL).flatten()
     differs[batch["masked_index"]] = False

@@ -2,10 +2,7 @@
 
 import json
 import math
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -59,22 +56,6 @@ def test_a_finished_run_is_restored_not_trained_again(tmp_path: Path) -> None:
     assert data.served == []
 
 
-@pytest.mark.parametrize(
-    ("name", "step", "code"),
-    [("SIGKILL", 1, -9), ("SIGKILL", 23, -9), ("SIGTERM", 11, 75), ("SIGUSR1", 30, 75)],
-)
-def test_killed_and_restarted_ends_bit_identical(tmp_path: Path, name: str, step: int, code: int) -> None:
-    expected, trained, _ = fit(tmp_path / "whole")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["src", "."])}
-    script = [sys.executable, "-m", "tests.training.toy", str(tmp_path / "cut"), str(step), name]
-    done = subprocess.run(script, env=environment, timeout=120, capture_output=True, check=False)
-    assert done.returncode == code, done.stderr.decode()
-    resumed, again, data = fit(tmp_path / "cut")
-    assert weights(resumed) == weights(expected)
-    assert again.curves == trained.curves
-    assert 0 < len(data.served) <= (40 - step + 1) * 12
-
-
 def test_stop_signals_leave_no_handler_behind(tmp_path: Path) -> None:
     fit(tmp_path)
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
@@ -121,34 +102,11 @@ def test_accumulation_equals_the_big_batch(tmp_path: Path) -> None:
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
-def test_two_processes_equal_one(tmp_path: Path) -> None:
-    """The same micro-batches of 6 on one device in turn or on two at once: same examples, same dropout."""
-    one, trained, data = fit(tmp_path / "one", machine=Machine(threads=1, tokens_per_device=6))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["src", "."]), "OMP_NUM_THREADS": "1"}
-    (tmp_path / "two").mkdir()
-    command = [
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        "-m",
-        "tests.training.toy",
-    ]
-    subprocess.run(
-        [sys.executable, *command, str(tmp_path / "two"), "two"], env=environment, timeout=120, check=True
-    )
-    served = [json.loads((tmp_path / f"two/served-{rank}.json").read_text()) for rank in (0, 1)]
-    together = [n for i in range(0, len(served[0]), 6) for part in served for n in part[i : i + 6]]
-    assert together == data.served
-    for name, value in load_file(tmp_path / "two/weights.safetensors").items():
-        torch.testing.assert_close(value, one.state_dict()[name], rtol=1e-5, atol=1e-6)
-    curves = json.loads((tmp_path / "two/curves.json").read_text())
-    assert [point[:2] for point in curves] == [list(point[:2]) for point in trained.curves]
-    assert [point[2] for point in curves] == pytest.approx([point[2] for point in trained.curves], rel=1e-5)
-
-
 def test_a_diverging_loss_stops_with_the_step(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"toy: loss is (nan|inf) at step \d+"):
+    with pytest.raises(
+        UserError,
+        match=r"toy: the loss of step \d+ is not finite; its batch: sum \d+, .* and 4 more; the last good",
+    ):
         fit(tmp_path, optimizer={"name": "adamw", "learning_rate": 1e38}, gradient_clip=1e38)
 
 

@@ -5,9 +5,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +17,7 @@ from seedbed.config import Machine
 from seedbed.data.randomness import shuffled, uniform
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
 from seedbed.tracking import SilentRun
-from seedbed.training import Training
+from seedbed.training import Training, checkpoint
 
 WIDTH, SIZE = 8, 64
 
@@ -34,9 +36,13 @@ class Regression(Learner):
         hidden = torch.dropout(torch.tanh(self.first(features_BW)), 0.2, self.training)
         return self.second(hidden).squeeze(-1)
 
-    def training_loss(self, batch: Batch) -> dict[str, Tensor]:
+    def counts(self, batch: Batch) -> dict[str, Tensor]:
+        return {"weight": batch["weights"].sum()}
+
+    def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
         error = self.predict(batch["features"]) - batch["labels"]
-        return {"loss": error.square().mean(), "bias": error.mean()}
+        squares, total = error.square() * batch["weights"], counts["weight"]
+        return {"loss": squares.sum() / total, "bias": (error * batch["weights"]).sum() / total}
 
     def scores(self) -> Accumulator:
         return MeanAccumulator()
@@ -56,12 +62,16 @@ class Sums:
         self.served: list[int] = []
 
     def batch(self, first: int, count: int) -> dict[str, Tensor]:
-        import numpy as np
-
         time.sleep(self.seconds)
-        numbers = shuffled(np.arange(first, first + count, dtype=np.int64), SIZE, 3)
+        numbers = self._order(first, count)
         self.served += numbers.tolist()
         return self._examples(torch.from_numpy(numbers))
+
+    def names(self, first: int, count: int) -> list[str]:
+        return [f"sum {number}" for number in self._order(first, count)]
+
+    def _order(self, first: int, count: int) -> np.ndarray:
+        return shuffled(np.arange(first, first + count, dtype=np.int64), SIZE, 3)
 
     def valid(self) -> Iterator[Batch]:
         for part in torch.arange(SIZE).split(24):
@@ -69,7 +79,8 @@ class Sums:
 
     def _examples(self, numbers: Tensor) -> dict[str, Tensor]:
         features = self.features[numbers]
-        return {"features": features, "labels": features.sum(-1)}
+        # examples of unequal weight: what a mean over micro-batches would get wrong
+        return {"features": features, "labels": features.sum(-1), "weights": 1.0 + numbers % 5}
 
 
 def recipe(**changes: object) -> Training:
@@ -107,31 +118,36 @@ def fit(scratch: Path, *, seconds: float = 0.0, machine: Machine | None = None, 
     return learner, trained, data
 
 
-def kill_at(scratch: Path, step: int, number: int) -> None:
-    """Train and let a signal hit this process when `step` is being loaded."""
-    original = Sums.batch
+def die_when(place: str, count: int, number: int) -> None:
+    """Send this process a signal at the `count`-th batch, validation batch, or file synced in a save."""
+    owner, name = {"batch": (Sums, "batch"), "valid": (Sums, "_examples"), "save": (checkpoint, "_sync")}[
+        place
+    ]
+    original = getattr(owner, name)
+    calls = 0
 
-    def deadly(self: Sums, first: int, count: int) -> dict[str, Tensor]:
-        if first >= step * 12:
+    def deadly(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == count:
             os.kill(os.getpid(), number)
-        return original(self, first, count)
+        return original(*arguments)
 
-    Sums.batch = deadly  # type: ignore[method-assign]
-    fit(scratch)
+    setattr(owner, name, deadly)
 
 
-def fit_on_two(scratch: Path) -> None:
-    """One of two processes started by torchrun; rank 0 leaves its weights and curves."""
-    from safetensors.torch import save_file
+def main(scratch: Path, settings: str) -> None:
+    """One process of a run, alone or started by torchrun; it leaves what it served and what it found."""
+    from seedbed.training.ranks import leave_process_group
 
-    from seedbed.training.trainer import leave_process_group
-
-    machine = Machine(threads=1, devices=2, tokens_per_device=6)
-    learner, trained, data = fit(scratch, machine=machine)
-    rank = os.environ["RANK"]
+    wanted = json.loads(settings)
+    rank = int(os.environ.get("RANK", "0"))
+    for place, count, signal_name, whose in wanted.get("die", []):
+        if whose == rank:
+            die_when(place, count, getattr(signal, signal_name))
+    _, trained, data = fit(scratch, machine=Machine(**wanted["machine"]))
     (scratch / f"served-{rank}.json").write_text(json.dumps(data.served))
-    if rank == "0":
-        save_file(learner.state_dict(), scratch / "weights.safetensors")
+    if rank == 0:
         (scratch / "curves.json").write_text(json.dumps(trained.curves))
     leave_process_group()
 
@@ -140,9 +156,6 @@ if __name__ == "__main__":
     from seedbed.config import Interrupted
 
     try:
-        if sys.argv[2] == "two":
-            fit_on_two(Path(sys.argv[1]))
-        else:
-            kill_at(Path(sys.argv[1]), int(sys.argv[2]), getattr(signal, sys.argv[3]))
+        main(Path(sys.argv[1]), sys.argv[2])
     except Interrupted:
         sys.exit(75)

@@ -55,10 +55,14 @@ class PackedRows:
 
     def batch(self, first: int, count: int) -> dict[str, Tensor]:
         """Presentations [first, first + count), every epoch in a new order."""
-        numbers_B = shuffled(
-            np.arange(first, first + count, dtype=np.int64), self.num_rows, self._shuffle_seed
-        )
-        return self._prepare(self.rows(numbers_B), first, self._train_seed)
+        return self._prepare(self.rows(self._order(first, count)), first, self._train_seed)
+
+    def names(self, first: int, count: int) -> list[str]:
+        return [f"row {number}" for number in self._order(first, count)]
+
+    def _order(self, first: int, count: int) -> npt.NDArray[np.int64]:
+        presentations = np.arange(first, first + count, dtype=np.int64)
+        return shuffled(presentations, self.num_rows, self._shuffle_seed)
 
     def batches(self, batch_size: int, *, max_rows: int | None = None) -> Iterator[dict[str, Tensor]]:
         """The rows in order, once, corrupted the same way at every call: for validation."""

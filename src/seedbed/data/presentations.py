@@ -1,4 +1,4 @@
-"""Training data as a pure function of presentation numbers, cut into the micro-batches of each rank.
+"""Training data as a pure function of presentation numbers, cut into each rank's share of each step.
 
 A presentation is a position in the endless training order. Step s of global batch B consumes
 presentations [s*B, (s+1)*B), whatever the number of ranks, accumulation steps or loader workers.
@@ -18,9 +18,13 @@ class Presentations(Protocol):
         """Presentations [first, first + count) as one batch, a function of these numbers alone."""
         ...
 
+    def names(self, first: int, count: int) -> list[str]:
+        """What a person would call the examples of `batch(first, count)`."""
+        ...
 
-class MicroBatches(Dataset[dict[str, Tensor]]):
-    """One rank's micro-batches from `first_step` to the end, in order."""
+
+class Steps(Dataset[list[dict[str, Tensor]]]):
+    """One rank's micro-batches of each step, from `first_step` to the end, in order."""
 
     def __init__(
         self,
@@ -42,18 +46,22 @@ class MicroBatches(Dataset[dict[str, Tensor]]):
         assert rest == 0, "the micro-batch size is derived from the global batch size"
 
     def __len__(self) -> int:
-        return (self._max_steps - self._first_step) * self._accumulation
+        return self._max_steps - self._first_step
 
-    def __getitem__(self, number: int) -> dict[str, Tensor]:
+    def __getitem__(self, number: int) -> list[dict[str, Tensor]]:
         if not 0 <= number < len(self):
             raise IndexError(number)
-        step, accumulated = divmod(number, self._accumulation)
-        first = (self._first_step + step) * self._global_batch_size
-        first += (accumulated * self._world_size + self._rank) * self._micro_batch_size
-        return self._data.batch(first, self._micro_batch_size)
+        first = (self._first_step + number) * self._global_batch_size
+        return [
+            self._data.batch(
+                first + (accumulated * self._world_size + self._rank) * self._micro_batch_size,
+                self._micro_batch_size,
+            )
+            for accumulated in range(self._accumulation)
+        ]
 
 
-def micro_batches(
+def steps(
     data: Presentations,
     *,
     first_step: int,
@@ -64,9 +72,9 @@ def micro_batches(
     world_size: int,
     workers: int,
     pin_memory: bool = False,
-) -> DataLoader[dict[str, Tensor]]:
-    """A loader of `MicroBatches`: accumulation a of step s on rank r serves [s*B + (a*W + r)*b, +b)."""
-    dataset = MicroBatches(
+) -> DataLoader[list[dict[str, Tensor]]]:
+    """A loader of `Steps`: micro-batch a of step s on rank r holds presentations [s*B + (a*W + r)*b, +b)."""
+    dataset = Steps(
         data,
         first_step=first_step,
         max_steps=max_steps,

@@ -3,7 +3,7 @@
 Shape legend: N series, B windows, M members, S stacks, T lookback, H horizon.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -62,7 +62,11 @@ class EnsembleForecaster(Learner):
             parts.append(torch.cat([level_B1.expand(-1, network.horizon)[None], shares_SBH]))
         return torch.stack(parts)
 
-    def training_loss(self, batch: Batch) -> dict[str, Tensor]:
+    def counts(self, batch: Batch) -> dict[str, Tensor]:
+        """Points a member is asked for, unknown ones too, as the losses count them."""
+        return {"points": torch.tensor(len(batch["outsample"]) * batch["outsample"].shape[-1])}
+
+    def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The mean over members, and the mean of each kind of loss."""
         forecasts_MBH = self.components(batch).sum(1)
         by_loss: dict[str, list[Tensor]] = {}
@@ -73,7 +77,7 @@ class EnsembleForecaster(Learner):
                 _of_member(batch["outsample_mask"], index, 2),
                 _of_member(batch["naive_scale"], index, 1),
             )
-            by_loss.setdefault(member.loss, []).append(loss)
+            by_loss.setdefault(member.loss, []).append(loss / counts["points"])
         means = {name: torch.stack(losses).mean() for name, losses in by_loss.items()}
         total = torch.stack([loss for losses in by_loss.values() for loss in losses]).sum()
         return {"loss": total / len(self._members)} | means

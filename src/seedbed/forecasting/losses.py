@@ -1,6 +1,7 @@
 """Losses of N-BEATS: sMAPE, MAPE and MASE of the known points (Oreshkin et al. 2020, section 3.4).
 
-A loss is a sum over known points divided by all points of the batch. Denominators carry no gradient:
+A loss is the sum over known points; the forecaster divides it by all points, unknown ones too, so that
+windows weigh the same whatever they miss. Denominators carry no gradient:
 where a forecast nears zero, the gradient of sMAPE's own denominator would push it further away.
  Shape legend: ... any leading dimensions, H horizon.
 """
@@ -16,20 +17,21 @@ Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def smape_loss(forecast_H: Tensor, actual_H: Tensor, mask_H: Tensor, scale: Tensor) -> Tensor:
-    """Mean of 200 |y - f| / (|y| + |f|) over points with mask 1; points where both are 0 count 0."""
-    return _mean(200 * _relative(forecast_H, actual_H, actual_H.abs() + forecast_H.detach().abs()), mask_H)
+    """Sum of 200 |y - f| / (|y| + |f|) over points with mask 1; points where both are 0 count 0."""
+    relative_H = _relative(forecast_H, actual_H, actual_H.abs() + forecast_H.detach().abs())
+    return (200 * relative_H * mask_H).sum()
 
 
 def mape_loss(forecast_H: Tensor, actual_H: Tensor, mask_H: Tensor, scale: Tensor) -> Tensor:
-    """Mean of 100 |y - f| / |y|; points whose actual value is 0 are left out."""
-    known_H = mask_H * (actual_H != 0)
-    return _mean(100 * _relative(forecast_H, actual_H, actual_H.abs()), known_H)
+    """Sum of 100 |y - f| / |y|; points whose actual value is 0 are left out."""
+    relative_H = _relative(forecast_H, actual_H, actual_H.abs())
+    return (100 * relative_H * mask_H * (actual_H != 0)).sum()
 
 
 def mase_loss(forecast_H: Tensor, actual_H: Tensor, mask_H: Tensor, scale: Tensor) -> Tensor:
-    """Mean of |y - f| / scale, the mean absolute (seasonal) difference; scale 0 leaves a series out."""
+    """Sum of |y - f| / scale, the mean absolute (seasonal) difference; scale 0 leaves a series out."""
     scale_H = scale.unsqueeze(-1).expand_as(actual_H)
-    return _mean(_relative(forecast_H, actual_H, scale_H), mask_H * (scale_H > 0))
+    return (_relative(forecast_H, actual_H, scale_H) * mask_H * (scale_H > 0)).sum()
 
 
 LOSSES: dict[LossName, Loss] = {"smape": smape_loss, "mape": mape_loss, "mase": mase_loss}
@@ -39,8 +41,3 @@ def _relative(forecast_H: Tensor, actual_H: Tensor, denominator_H: Tensor) -> Te
     denominator_H = denominator_H.detach()
     safe_H = torch.where(denominator_H > 0, denominator_H, torch.ones_like(denominator_H))
     return torch.where(denominator_H > 0, (forecast_H - actual_H).abs() / safe_H, torch.zeros_like(actual_H))
-
-
-def _mean(errors_H: Tensor, mask_H: Tensor) -> Tensor:
-    # Over all points, unknown ones too: halves of a batch then weigh the same on any number of devices.
-    return (errors_H * mask_H).sum() / mask_H.numel()

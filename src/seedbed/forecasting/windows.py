@@ -85,6 +85,7 @@ class WindowPresentations:
         self._windows = Windows(series, lookback=lookback)
         self._members, self._seed = members, seed
         self._stream = f"windows/{series.frequency}"
+        self._ids = series.ids
         lengths = self._windows.lengths
         assert lengths.min() >= 2, "a window needs a point before and after its cut"
         reach = max(1, round(history_horizons * series.config.horizon))
@@ -93,12 +94,21 @@ class WindowPresentations:
 
     def batch(self, first: int, count: int) -> dict[str, Tensor]:
         """Presentations [first, first + count): tensors of shape (B, M, ...)."""
+        return self._windows.cut(*self._draw(first, count))
+
+    def names(self, first: int, count: int) -> list[str]:
+        """The windows' series, each once."""
+        series_BM, _ = self._draw(first, count)
+        return [self._ids[number] for number in np.unique(series_BM)]
+
+    def _draw(self, first: int, count: int) -> tuple[Integers, Integers]:
+        """Series and cuts, each (B, M)."""
         random = uniform(self._seed, self._stream, first, count, 2 * self._members)
         lengths = self._windows.lengths
         series_BM = (random[:, : self._members] * len(lengths)).astype(np.int64)
         low_BM = self._first_N[series_BM]
         cuts_BM = low_BM + (random[:, self._members :] * (lengths[series_BM] - low_BM)).astype(np.int64)
-        return self._windows.cut(series_BM, cuts_BM)
+        return series_BM, cuts_BM
 
 
 def _tensor(values: Floats) -> Tensor:

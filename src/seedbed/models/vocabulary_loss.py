@@ -15,9 +15,9 @@ SAMPLING_BLOCK = 128
 
 
 class VocabularyLoss(NamedTuple):
-    """`loss` is the mean over positions; the others carry no gradient."""
+    """`total` is the sum over positions; the others carry no gradient."""
 
-    loss: Tensor
+    total: Tensor
     sampled_N: Tensor
     """One token per position drawn from the softmax; empty without uniforms."""
     correct_N: Tensor
@@ -33,10 +33,10 @@ def vocabulary_loss(
     uniforms_N: Tensor | None = None,
     count_correct: bool = False,
 ) -> VocabularyLoss:
-    """Mean negative log-likelihood of `labels_N` under softmax(features @ weight.T + bias).
+    """Summed negative log-likelihood of `labels_N` under softmax(features @ weight.T + bias).
 
     Products run in the autocast type when autocast is on, everything else in at least fp32.
-    `uniforms_N` in [0, 1) draw one token per position, see `sample`. No positions give a loss of 0.
+    `uniforms_N` in [0, 1) draw one token per position, see `sample`.
     """
     device = features_NE.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else features_NE.dtype
@@ -69,7 +69,6 @@ class _Loss(torch.autograd.Function):
         grad_features_NE = features_NE.new_empty([needed * n for n in features_NE.shape])
         grad_weight_VE = weight_VE.new_zeros([needed * n for n in weight_VE.shape], dtype=exact)
         grad_bias_V = bias_V.new_zeros([needed * n for n in bias_V.shape], dtype=exact)
-        scale = 1 / max(num_positions, 1)
         with torch.autocast(device, enabled=False):
             narrow_NE, narrow_VE, narrow_V = features_NE.to(dtype), weight_VE.to(dtype), bias_V.to(dtype)
             size = max(1, CHUNK_ELEMENTS.get(device, 2**28) // len(weight_VE))
@@ -92,13 +91,11 @@ class _Loss(torch.autograd.Function):
                     grad_features_NE[chunk] = grad_CV @ narrow_VE
                     grad_weight_VE += grad_CV.T @ narrow_NE[chunk]
         if with_gradient:
-            ctx.save_for_backward(
-                grad_features_NE.mul_(scale), grad_weight_VE.mul_(scale), grad_bias_V.mul_(scale)
-            )
+            ctx.save_for_backward(grad_features_NE, grad_weight_VE, grad_bias_V)
         sampled_N = torch.cat(samples) if samples else labels_N.new_empty(0)
         correct_N = torch.cat(corrects) if corrects else labels_N.new_empty(0, dtype=torch.bool)
         ctx.mark_non_differentiable(sampled_N, correct_N)
-        return total * scale, sampled_N, correct_N
+        return total, sampled_N, correct_N
 
     @staticmethod
     @once_differentiable

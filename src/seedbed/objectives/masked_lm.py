@@ -3,9 +3,11 @@
 Masks are drawn anew at each presentation. Shapes: B rows, L positions, N masked positions, D hidden size.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -53,7 +55,7 @@ class MaskedLM(Learner):
         self.head = head
 
     def predict(self, batch: Batch, *, count_correct: bool = False) -> VocabularyLoss:
-        """Mean loss over the masked positions."""
+        """Summed loss over the masked positions."""
         hidden_ND = self.encoder(
             batch["input_ids"], batch.get("attention_mask"), selected_N=batch["masked_index"]
         )
@@ -66,8 +68,11 @@ class MaskedLM(Learner):
             count_correct=count_correct,
         )
 
-    def training_loss(self, batch: Batch) -> dict[str, Tensor]:
-        return {"loss": self.predict(batch).loss}
+    def counts(self, batch: Batch) -> dict[str, Tensor]:
+        return {"masked": torch.tensor(len(batch["labels"]))}
+
+    def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"loss": self.predict(batch).total / counts["masked"]}
 
     def scores(self) -> PerplexityAccumulator:
         return PerplexityAccumulator()
@@ -76,7 +81,7 @@ class MaskedLM(Learner):
         assert isinstance(accumulator, PerplexityAccumulator)
         found = self.predict(batch, count_correct=True)
         count = len(batch["labels"])
-        accumulator.add_mean("loss", found.loss.double() * count, count)
+        accumulator.add_mean("loss", found.total, count)
         accumulator.add_mean("accuracy", found.correct_N.sum(), count)
 
     def save(self, folder: Path, *, tokenizer_folder: Path | None = None) -> None:

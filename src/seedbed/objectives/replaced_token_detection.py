@@ -4,6 +4,7 @@ A small generator learns masked language modelling; a discriminator learns which
 Shapes: B rows, L positions, N masked positions, D hidden size, S bins.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -128,7 +129,7 @@ class ReplacedTokenDetection(Learner):
         self.discriminator_weight = discriminator_weight
 
     def _forward(self, batch: Batch, *, count_correct: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """generator loss, correct_N, discriminator logits_BL, replaced_BL."""
+        """Generator's summed loss, correct_N, discriminator logits_BL, replaced_BL."""
         predicted = self.generator.predict(batch, count_correct=count_correct)
         masked_N, labels_N = batch["masked_index"], batch["labels"]
         # A sample equal to the original counts as original; ids carry no gradient to the generator.
@@ -138,12 +139,19 @@ class ReplacedTokenDetection(Learner):
         replaced_BL = replaced_BL.index_copy(0, masked_N, predicted.sampled_N != labels_N).view_as(rows_BL)
         logits_BL = self.head(self.encoder(corrupted_BL, batch.get("attention_mask")))
         logits_BL = logits_BL.to(torch.promote_types(logits_BL.dtype, torch.float32))
-        return predicted.loss, predicted.correct_N, logits_BL, replaced_BL
+        return predicted.total, predicted.correct_N, logits_BL, replaced_BL
 
-    def training_loss(self, batch: Batch) -> dict[str, Tensor]:
-        generator_loss, _, logits_BL, replaced_BL = self._forward(batch, count_correct=False)
-        total, count = detection_loss(logits_BL, replaced_BL, batch.get("attention_mask"))
-        discriminator_loss = total / count
+    def counts(self, batch: Batch) -> dict[str, Tensor]:
+        """Masked tokens for the generator, real ones for the discriminator."""
+        mask_BL = batch.get("attention_mask")
+        real = torch.tensor(batch["input_ids"].numel()) if mask_BL is None else mask_BL.sum()
+        return self.generator.counts(batch) | {"real": real}
+
+    def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        generator_total, _, logits_BL, replaced_BL = self._forward(batch, count_correct=False)
+        generator_loss = generator_total / counts["masked"]
+        total = detection_total(logits_BL, replaced_BL, batch.get("attention_mask"))
+        discriminator_loss = total / counts["real"]
         return {
             "loss": generator_loss + self.discriminator_weight * discriminator_loss,
             "generator_loss": generator_loss,
@@ -155,17 +163,19 @@ class ReplacedTokenDetection(Learner):
 
     def score(self, batch: Batch, accumulator: Accumulator) -> None:
         assert isinstance(accumulator, DetectionAccumulator)
-        generator_loss, correct_N, logits_BL, replaced_BL = self._forward(batch, count_correct=True)
-        num_masked = len(batch["labels"])
-        accumulator.add_mean("generator_loss", generator_loss.double() * num_masked, num_masked)
-        accumulator.add_mean("generator_accuracy", correct_N.sum(), num_masked)
+        generator_total, correct_N, logits_BL, replaced_BL = self._forward(batch, count_correct=True)
+        counts = self.counts(batch)
+        masked, real = counts["masked"], counts["real"]
+        accumulator.add_mean("generator_loss", generator_total, masked)
+        accumulator.add_mean("generator_accuracy", correct_N.sum(), masked)
         mask_BL = batch.get("attention_mask")
-        total, count = detection_loss(logits_BL.double(), replaced_BL, mask_BL)
-        accumulator.add_mean("discriminator_loss", total, count)
-        real_BL = slice(None) if mask_BL is None else mask_BL.bool()
-        logits, replaced = logits_BL[real_BL].flatten(), replaced_BL[real_BL].flatten()
-        accumulator.add_mean("accuracy", ((logits > 0) == replaced).sum(), count)
-        accumulator.add_mean("replaced_share", replaced.sum(), count)
+        accumulator.add_mean(
+            "discriminator_loss", detection_total(logits_BL.double(), replaced_BL, mask_BL), real
+        )
+        chosen_BL = slice(None) if mask_BL is None else mask_BL.bool()
+        logits, replaced = logits_BL[chosen_BL].flatten(), replaced_BL[chosen_BL].flatten()
+        accumulator.add_mean("accuracy", ((logits > 0) == replaced).sum(), real)
+        accumulator.add_mean("replaced_share", replaced.sum(), real)
         accumulator.add_logits(logits, replaced)
 
     def save(self, folder: Path, *, tokenizer_folder: Path | None = None) -> None:
@@ -174,13 +184,9 @@ class ReplacedTokenDetection(Learner):
         self.generator.save(folder / "generator", tokenizer_folder=tokenizer_folder)
 
 
-def detection_loss(
-    logits_BL: Tensor, replaced_BL: Tensor, attention_mask_BL: Tensor | None
-) -> tuple[Tensor, Tensor | int]:
-    """Sum of the binary cross-entropy over real tokens, and their number."""
+def detection_total(logits_BL: Tensor, replaced_BL: Tensor, attention_mask_BL: Tensor | None) -> Tensor:
+    """Sum of the binary cross-entropy over real tokens."""
     losses_BL = F.binary_cross_entropy_with_logits(
         logits_BL, replaced_BL.to(logits_BL.dtype), reduction="none"
     )
-    if attention_mask_BL is None:
-        return losses_BL.sum(), losses_BL.numel()
-    return (losses_BL * attention_mask_BL).sum(), attention_mask_BL.sum()
+    return losses_BL.sum() if attention_mask_BL is None else (losses_BL * attention_mask_BL).sum()

@@ -104,12 +104,18 @@ class ExamplePresentations:
 
     def batch(self, first: int, count: int) -> dict[str, Tensor]:
         """Presentations [first, first + count)."""
+        return self._examples.collate(self._order(first, count))
+
+    def names(self, first: int, count: int) -> list[str]:
+        return [f"example {number}" for number in self._order(first, count)]
+
+    def _order(self, first: int, count: int) -> npt.NDArray[np.int64]:
         size = self._global_batch_size
         served = [
             self._step(step)[max(first - step * size, 0) : first + count - step * size]
             for step in range(first // size, (first + count - 1) // size + 1)
         ]
-        return self._examples.collate(np.concatenate(served))
+        return np.concatenate(served)
 
     def _step(self, step: int) -> npt.NDArray[np.int64]:
         size = self._global_batch_size

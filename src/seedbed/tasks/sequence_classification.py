@@ -4,6 +4,7 @@ BERT (arXiv 1810.04805), section 4.1; heads as each family was published (see mo
 Shapes: B examples, C classes.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -49,8 +50,12 @@ class SequenceClassification(Learner):
         )
         return logits_BC.float() if logits_BC.dtype in (torch.bfloat16, torch.float16) else logits_BC
 
-    def training_loss(self, batch: Batch) -> dict[str, Tensor]:
-        return {"loss": F.cross_entropy(self.logits(batch), batch["labels"])}
+    def counts(self, batch: Batch) -> dict[str, Tensor]:
+        return {"examples": torch.tensor(len(batch["labels"]))}
+
+    def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        total = F.cross_entropy(self.logits(batch), batch["labels"], reduction="sum")
+        return {"loss": total / counts["examples"]}
 
     def scores(self) -> ClassificationScores:
         return ClassificationScores()

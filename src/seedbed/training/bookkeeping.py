@@ -1,6 +1,5 @@
 """What happens around the steps: logging, validation, checkpoints, progress and stopping."""
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,15 +7,16 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-import torch.distributed as dist
 
 from seedbed import progress as progress_bar
 from seedbed.config import Interrupted, UserError
+from seedbed.data.presentations import Presentations
 from seedbed.learner import Batch
 from seedbed.tracking import Run
-from seedbed.training import checkpoint
+from seedbed.training import checkpoint, health
 from seedbed.training.interruption import StopFlag
 from seedbed.training.module import TrainingModule
+from seedbed.training.ranks import Agreement, gather
 from seedbed.training.validation import predict_scores
 
 OnValid = Callable[[int, dict[str, float]], None]
@@ -30,6 +30,7 @@ class Bookkeeper(pl.Callback):
         *,
         folder: Path,
         state: checkpoint.Progress,
+        data: Presentations,
         valid: Callable[[], Iterator[Batch]],
         tracker: Run,
         label: str,
@@ -37,22 +38,22 @@ class Bookkeeper(pl.Callback):
         checkpoint_seconds: float,
         on_valid: OnValid | None,
     ) -> None:
-        self._folder, self.state, self._valid, self._tracker = folder, state, valid, tracker
-        self._label, self._example_tokens, self._on_valid = label, example_tokens, on_valid
+        self._folder, self.state, self._data, self._valid = folder, state, data, valid
+        self._tracker, self._label, self._on_valid = tracker, label, on_valid
+        self._example_tokens = example_tokens
         self._checkpoint_seconds = checkpoint_seconds
         self._saved_at = time.monotonic()
         self._flag = StopFlag()
         self._clock = (time.monotonic(), state.step)
         self._bar: progress_bar.Progress | None = None
         self.interrupted = False
-        self.diverged: str | None = None
+        self.fault: str | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         module = _module(pl_module)
         self._flag.install()
-        module.sums = {name: torch.tensor(v, dtype=torch.float64) for name, v in self.state.pending.items()}
-        module.sums = {name: value.to(module.device) for name, value in module.sums.items()}
-        module.count = self.state.pending_count
+        self._agreement = Agreement()
+        self._resume_sums(module)
         if self.state.step == 0 and module.recipe.validate_every:
             self._validate(module)
         self._clock = (time.monotonic(), self.state.step)
@@ -66,28 +67,26 @@ class Bookkeeper(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         module = _module(pl_module)
-        step, micro = module.plan.locate(batch_idx)
-        if micro != module.plan.accumulation - 1:
-            return
         recipe = module.recipe
-        self.state.step = step + 1
+        self.state.step += 1
         last = self.state.step == recipe.max_steps
+        due = trainer.is_global_zero and time.monotonic() - self._saved_at >= self._checkpoint_seconds
+        due, stop = self._agreement.any(due, self._flag.raised)
+        logs = self.state.step % recipe.log_every == 0 or last
+        if logs or due or stop:
+            self.fault = self._non_finite(module)
         facts: dict[str, float] = {}
-        if self.state.step % recipe.log_every == 0 or last:
+        if logs and not self.fault:
             facts = self._log(module)
-            if not math.isfinite(facts["loss"]):
-                self.diverged = self._divergence(module, facts["loss"])
-                trainer.should_stop = True
-                return
+            self.fault = health.divergence(self.state.curves)
+        if self.fault:
+            trainer.should_stop = True
+            return
         if last or (recipe.validate_every and self.state.step % recipe.validate_every == 0):
             self._validate(module)
         if self._bar:
             self._bar.update(1, **facts)
-        stop = self._flag.raised
-        if module.plan.world_size > 1:
-            stop = bool(trainer.strategy.reduce_boolean_decision(stop, all=False))
-        due = time.monotonic() - self._saved_at >= self._checkpoint_seconds
-        if (due or last or stop) and trainer.is_global_zero:
+        if due or last or stop:
             self._save(module)
         if stop and not last:
             self.interrupted = True
@@ -104,18 +103,12 @@ class Bookkeeper(pl.Callback):
         self._tracker.log_metrics(metrics, step=self.state.step)
 
     def _log(self, module: TrainingModule) -> dict[str, float]:
-        """Mean losses since the last log, over all ranks; their one host sync per `log_every` steps."""
-        names = sorted(module.sums)
-        totals = torch.stack([module.sums[name] for name in names])
-        count = module.count
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(totals)
-            count *= module.plan.world_size
-        means = {name: float(total) / count for name, total in zip(names, totals, strict=True)}
-        module.sums, module.count = {}, 0
-        if math.isfinite(means["loss"]):
-            self._record({f"train/{name}": value for name, value in means.items()})
-            self._log_speed(module)
+        """Mean scalars of the steps since the last log; their one host sync per `log_every` steps."""
+        num_steps = self.state.step - self.state.logged_at
+        means = {name: value / num_steps for name, value in _added(gather(_floats(module))).items()}
+        module.sums, self.state.logged_at = {}, self.state.step
+        self._record({f"train/{name}": value for name, value in means.items()})
+        self._log_speed(module)
         return means
 
     def _log_speed(self, module: TrainingModule) -> None:
@@ -135,25 +128,54 @@ class Bookkeeper(pl.Callback):
             self._on_valid(self.state.step, results)
 
     def _save(self, module: TrainingModule) -> None:
-        self.state.pending = {name: float(value) for name, value in module.sums.items()}
-        self.state.pending_count = module.count
-        checkpoint.save(self._folder, module.learner, module.raw_optimizer, self.state)
+        self.state.pending = gather(_floats(module))
+        if module.plan.rank == 0:
+            checkpoint.save(self._folder, module.learner, module.raw_optimizer, self.state)
         self._saved_at = time.monotonic()
 
-    def _divergence(self, module: TrainingModule, loss: float) -> str:
-        first = self.state.step * module.recipe.global_batch_size
-        return (
-            f"{self._label}: loss is {loss} at step {self.state.step} (presentations before {first}); "
-            f"the last good checkpoint is kept in {self._folder}; lower optimizer.learning_rate "
-            "or gradient_clip"
-        )
+    def _resume_sums(self, module: TrainingModule) -> None:
+        """Each process takes up its own sums, or the first all of them when their number has changed."""
+        pending, plan = self.state.pending, module.plan
+        if len(pending) != plan.world_size:
+            pending = [_added(pending)] + [{} for _ in range(1, plan.world_size)]
+        module.sums = {
+            name: torch.tensor(value, dtype=torch.float64, device=module.device)
+            for name, value in pending[plan.rank].items()
+        }
+
+    def _non_finite(self, module: TrainingModule) -> str | None:
+        """The fault of the first step since the last log whose loss was not finite, if there is one."""
+        steps = [step for step in gather(int(module.lost_at)) if step >= 0]
+        if not steps:
+            return None
+        size = module.recipe.global_batch_size
+        return health.non_finite(min(steps), self._data.names(min(steps) * size, size))
 
     def raise_faults(self) -> None:
         """Tell, outside Lightning, why training stopped before its end."""
-        if self.diverged:
-            raise UserError(self.diverged)
+        if self.fault:
+            kept = checkpoint.newest(self._folder)
+            raise UserError(
+                f"{self._label}: {self.fault}; the last good checkpoint is "
+                f"{kept or f'none yet ({self._folder})'}; lower optimizer.learning_rate or gradient_clip"
+            )
         if self.interrupted:
             raise Interrupted(f"{self._label}: stopped after step {self.state.step}, state saved")
+
+
+def _floats(module: TrainingModule) -> dict[str, float]:
+    names = sorted(module.sums)
+    values = torch.stack([module.sums[name] for name in names]).tolist() if names else []
+    return dict(zip(names, values, strict=True))
+
+
+def _added(parts: list[dict[str, float]]) -> dict[str, float]:
+    """The sums of all processes, in the order of their ranks."""
+    total: dict[str, float] = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total.get(name, 0.0) + value
+    return total
 
 
 def _module(module: pl.LightningModule) -> TrainingModule:

@@ -19,12 +19,12 @@ Curve = list[tuple[int, str, float]]
 
 @dataclass
 class Progress:
-    """What a run knows beside its weights: steps done, curves so far, sums since the last log."""
+    """What a run knows beside its weights: steps done, curves so far, sums since the last log by process."""
 
     step: int = 0
     curves: Curve = field(default_factory=list)
-    pending: dict[str, float] = field(default_factory=dict)
-    pending_count: int = 0
+    pending: list[dict[str, float]] = field(default_factory=list)
+    logged_at: int = 0
 
 
 def _tensors(learner: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -56,7 +56,7 @@ def save(folder: Path, learner: nn.Module, optimizer: torch.optim.Optimizer, pro
         "step": progress.step,
         "curves": progress.curves,
         "pending": progress.pending,
-        "pending_count": progress.pending_count,
+        "logged_at": progress.logged_at,
         "sha256": hash_file(weights),
     }
     (staging / "state.json").write_text(json.dumps(state), encoding="utf-8")
@@ -67,6 +67,11 @@ def save(folder: Path, learner: nn.Module, optimizer: torch.optim.Optimizer, pro
     _sync(folder)
     for old in sorted(folder.glob("step-*"))[:-KEEP]:
         shutil.rmtree(old)
+
+
+def newest(folder: Path) -> Path | None:
+    """The last checkpoint written, if any."""
+    return max(folder.glob("step-*"), default=None)
 
 
 def restore(folder: Path, learner: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
@@ -91,5 +96,5 @@ def restore(folder: Path, learner: nn.Module, optimizer: torch.optim.Optimizer) 
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": moments, "param_groups": groups})
         curves = [(int(step), str(name), float(value)) for step, name, value in state["curves"]]
-        return Progress(state["step"], curves, state["pending"], state["pending_count"])
+        return Progress(state["step"], curves, state["pending"], state["logged_at"])
     return Progress()

@@ -1,11 +1,14 @@
 """The one LightningModule: any Learner, its optimizer and its stateless schedule."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Self
 
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
+from pytorch_lightning.strategies import ParallelStrategy
 from torch import Tensor
 
 from seedbed.data.randomness import derive_seed
@@ -32,21 +35,17 @@ class Plan:
         assert rest == 0, "accumulation() gives a number that divides"
         return cls(world_size, rank, accumulation, micro_batch_size, start_step)
 
-    def locate(self, batch_number: int) -> tuple[int, int]:
-        """The step of this process's `batch_number` (from the start of this process) and its micro-batch."""
-        return self.start_step + batch_number // self.accumulation, batch_number % self.accumulation
-
-    def first_presentation(self, batch_number: int) -> int:
-        step, micro = self.locate(batch_number)
-        number = (step * self.accumulation + micro) * self.world_size + self.rank
-        return number * self.micro_batch_size
+    def first_presentation(self, step: int, micro: int) -> int:
+        """The first presentation of this process's micro-batch `micro` of `step`."""
+        return ((step * self.accumulation + micro) * self.world_size + self.rank) * self.micro_batch_size
 
 
 class TrainingModule(pl.LightningModule):
-    """Turns a Learner into what Lightning trains.
+    """Turns a Learner into what Lightning trains: one batch of Lightning's is one step.
 
-    Dropout is re-seeded before every micro-batch from (seed, first presentation), so it is the
-    same after a restart and under any number of devices with the same micro-batches.
+    The counts that divide the loss are those of the whole step, so cutting it into micro-batches or over
+    processes weighs every token alike. Dropout is re-seeded before every micro-batch from (seed, first
+    presentation), so it is the same after a restart and on any number of devices with the same micro-batches.
     """
 
     def __init__(
@@ -59,40 +58,72 @@ class TrainingModule(pl.LightningModule):
         compile: bool,
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False
         self.learner = learner
         self.recipe = recipe
         self.plan = plan
         self.sums: dict[str, Tensor] = {}
-        self.count = 0
+        """This process's part of the scalars, added over the steps since the last log."""
+        self.lost_at = torch.tensor(-1)
+        """The first step whose loss was not finite, kept on the device; -1 while there is none."""
         self.raw_optimizer = optimizer
-        self._loss: Callable[[Batch], dict[str, Tensor]] = (
+        self._loss: Callable[[Batch, Mapping[str, Tensor]], dict[str, Tensor]] = (
             torch.compile(learner.training_loss) if compile else learner.training_loss
         )
 
-    def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
-        torch.manual_seed(derive_seed(self.recipe.seed, "dropout", self.plan.first_presentation(batch_idx)))
-        losses = self._loss(batch)
-        for name, value in losses.items():
-            value = value.detach().double()
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
-        self.count += 1
-        return losses["loss"]
+    def on_train_start(self) -> None:
+        self.lost_at = torch.tensor(-1, device=self.device)
 
-    def on_train_batch_start(self, batch: object, batch_idx: int) -> None:
-        step, micro = self.plan.locate(batch_idx)
-        if micro == 0:
-            factor = self.recipe.schedule.factor(step, self.recipe.max_steps)
-            for group in self.raw_optimizer.param_groups:
-                group["lr"] = self.recipe.optimizer.learning_rate * factor
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """By global norm; Lightning's own refuses a fused optimizer under mixed precision."""
+    def training_step(self, micro_batches: list[Batch], batch_idx: int) -> None:
+        step = self.plan.start_step + batch_idx
+        self._set_learning_rate(step)
+        counts = self._counts(micro_batches)
+        for micro, batch in enumerate(micro_batches):
+            seed = derive_seed(self.recipe.seed, "dropout", self.plan.first_presentation(step, micro))
+            torch.manual_seed(seed)
+            losses = self._loss(batch, counts)
+            self._backward(losses["loss"], last=micro == len(micro_batches) - 1)
+            self._remember(losses, step)
         torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.recipe.gradient_clip)
+        optimizer = self.optimizers()
+        assert not isinstance(optimizer, list)
+        optimizer.step()
+        optimizer.zero_grad()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.raw_optimizer
+
+    def _set_learning_rate(self, step: int) -> None:
+        factor = self.recipe.schedule.factor(step, self.recipe.max_steps)
+        for group in self.raw_optimizer.param_groups:
+            group["lr"] = self.recipe.optimizer.learning_rate * factor
+
+    def _counts(self, micro_batches: list[Batch]) -> dict[str, Tensor]:
+        """The counts of the whole step; a step that has nothing to count is divided by 1."""
+        each = [self.learner.counts(batch) for batch in micro_batches]
+        names = sorted(each[0])
+        totals = torch.stack(
+            [torch.stack([counts[name].to(self.device) for counts in each]).sum() for name in names]
+        )
+        if self.plan.world_size > 1:
+            dist.all_reduce(totals)
+        return dict(zip(names, totals.clamp(min=1), strict=True))
+
+    def _backward(self, loss: Tensor, *, last: bool) -> None:
+        """Add the gradient of one micro-batch; processes exchange theirs after the last."""
+        strategy = self.trainer.strategy
+        waits = isinstance(strategy, ParallelStrategy) and not last
+        # gradients are computed in the type of their forward pass, not cast again
+        with (
+            torch.autocast(self.device.type, enabled=False),
+            strategy.block_backward_sync() if waits else nullcontext(),  # type: ignore[attr-defined]
+        ):
+            # processes average their gradients, and the parts of a step add up
+            self.manual_backward(loss * self.plan.world_size)
+
+    def _remember(self, losses: Mapping[str, Tensor], step: int) -> None:
+        for name, value in losses.items():
+            value = value.detach().double()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        lost = (self.lost_at < 0) & ~torch.isfinite(losses["loss"].detach())
+        self.lost_at = torch.where(lost, step, self.lost_at)

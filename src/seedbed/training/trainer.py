@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-import torch.distributed as dist
 from lightning_fabric.plugins import environments
 
 from seedbed.config import Machine, UserError, rank_and_world
-from seedbed.data.presentations import Presentations, micro_batches
+from seedbed.data.presentations import Presentations, steps
 from seedbed.learner import Batch, Learner
 from seedbed.tracking import Run
 from seedbed.training import checkpoint
@@ -71,7 +70,7 @@ def train(
         start_step=state.step,
     )
     module = TrainingModule(learner, recipe=recipe, plan=plan, optimizer=optimizer, compile=machine.compile)
-    loader = micro_batches(
+    loader = steps(
         data,
         first_step=plan.start_step,
         max_steps=recipe.max_steps,
@@ -84,6 +83,7 @@ def train(
     bookkeeper = Bookkeeper(
         folder=folder,
         state=state,
+        data=data,
         valid=valid,
         tracker=tracker,
         label=label,
@@ -114,7 +114,6 @@ def _lightning_trainer(recipe: Training, plan: Plan, machine: Machine, bookkeepe
         precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
         max_steps=recipe.max_steps - plan.start_step,
         max_epochs=-1,
-        accumulate_grad_batches=plan.accumulation,
         use_distributed_sampler=False,
         callbacks=[bookkeeper],
         plugins=[_launched_by(plan)],
@@ -135,12 +134,6 @@ def _launched_by(plan: Plan) -> environments.ClusterEnvironment:
     if plan.world_size > 1:
         return environments.SLURMEnvironment(auto_requeue=False)
     return environments.LightningEnvironment()
-
-
-def leave_process_group() -> None:
-    """Call once at the end of a process: leaving it to the exit aborts now and then."""
-    if dist.is_available() and dist.is_initialized():
-        dist.destroy_process_group()
 
 
 def _quiet_lightning() -> None:
