@@ -66,7 +66,7 @@ def test_logits_loss_and_gradients(
 
     hidden_BLD = decoder(rows_BL)
     features_ND, labels_N = hidden_BLD[:, :-1].flatten(0, 1), rows_BL[:, 1:].flatten()
-    loss = vocabulary_loss(features_ND, *decoder.output_weights(), labels_N).loss
+    loss = vocabulary_loss(features_ND, *decoder.output_weights(), labels_N).total / len(labels_N)
     loss.backward()
     theirs = other(input_ids=rows_BL, labels=rows_BL)
     # theirs.loss turns the logits to fp32: the formula of that class in `dtype`
