@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 CHUNK_ELEMENTS = {"cpu": 2**21, "cuda": 2**28}
 SAMPLING_BLOCK = 128
@@ -102,6 +103,27 @@ class _Loss(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         features_NE, weight_VE, bias_V = (saved * grad.to(saved.dtype) for saved in ctx.saved_tensors)
         return features_NE, weight_VE, bias_V, None, None, None, None, None
+
+
+class TokenScores(NamedTuple):
+    """Of each position: `nats_N` of the label, in at least fp32, and whether the likeliest token is it."""
+
+    nats_N: Tensor
+    correct_N: Tensor
+
+
+@torch.no_grad()
+def token_scores(features_NE: Tensor, weight_VE: Tensor, bias_V: Tensor, labels_N: Tensor) -> TokenScores:
+    """What `vocabulary_loss` adds up, position by position, without gradient."""
+    size = max(1, CHUNK_ELEMENTS.get(features_NE.device.type, 2**28) // len(weight_VE))
+    found = []
+    for part_CE, labels_C in zip(torch.split(features_NE, size), torch.split(labels_N, size), strict=True):
+        logits_CV = F.linear(part_CE, weight_VE, bias_V)
+        exact_CV = logits_CV.to(torch.promote_types(logits_CV.dtype, torch.float32))
+        nats_C = F.cross_entropy(exact_CV, labels_C, reduction="none")
+        found.append((nats_C, logits_CV.argmax(-1) == labels_C))
+    nats, corrects = zip(*found, strict=True)
+    return TokenScores(torch.cat(nats), torch.cat(corrects))
 
 
 def sample(chances_NV: Tensor, uniforms_N: Tensor) -> Tensor:
