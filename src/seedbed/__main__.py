@@ -44,8 +44,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Text encoders and forecasters from raw data to evaluated models. `dvc repro` runs all.",
         epilog=f"verbs:\n{verbs}\n\nRuns are the names in params.yaml. With key=value the result goes to "
-        "scratch, never into DVC's outs.\ngenerate RUN PROMPT and score RUN FILE take a pretrain run or a model "
-        "folder, and key=value for how.\nThe machine file is chosen by SEEDBED_MACHINE (conf/machine/). "
+        "scratch, never into DVC's outs.\ngenerate RUN PROMPT and score RUN FILE take a pretrain run or a "
+        "model folder, and key=value for how.\n"
+        "The machine file is chosen by SEEDBED_MACHINE (conf/machine/). "
         "Exit codes: 0 done, 2 your input needs mending, 75 stopped and saved, run again.",
     )
     result.add_argument("verb", choices=SUMMARY, metavar="VERB")
