@@ -239,3 +239,19 @@ def test_published_sizes(name: str, tmp_path: Path) -> None:
 def test_bad_config(name: str, changes: dict[str, object], told: str) -> None:
     with pytest.raises(UserError, match=told):
         small_gpt(name, **changes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gpt1", "gpt2_small", "gpt_neo_125m"])
+def test_published_size_on_long_rows(name: str, tmp_path: Path) -> None:
+    """Twelve layers of width 768 over rows longer than a window and than a stretch of queries."""
+    decoder = conf(CONF / f"{name}.yaml").build(BPE, seed=3).eval()
+    save_decoder(tmp_path, decoder)
+    other = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation="eager").eval()
+    rows_BL = streams(num_rows=1, length=min(700, decoder.config.max_length))
+    with torch.no_grad():
+        theirs = other(rows_BL).logits
+        assert_close(decoder.logits(decoder(rows_BL)), theirs, torch.float32, "logits")
+        cache = decoder.cache(1)
+        parts = torch.cat([decoder(part_BL, cache=cache) for part_BL in rows_BL.split(300, 1)], 1)
+        assert_close(decoder.logits(parts), theirs, torch.float32, "logits by parts")
