@@ -16,6 +16,8 @@ from pydantic_core import PydanticUndefined
 
 from seedbed.config import Machine
 from seedbed.recipes import Lock
+from seedbed.stages.generate import GenerateOptions
+from seedbed.stages.score import ScoreOptions
 
 PAGE = Path(__file__).with_name("reference.md")
 HEAD = """# Reference: every key
@@ -116,7 +118,8 @@ def section(model: type[BaseModel]) -> str:
 
 
 def page() -> str:
-    return "\n".join([HEAD, *(section(model) for model in [Machine, *reachable(Lock)])])
+    options = [GenerateOptions, ScoreOptions]
+    return "\n".join([HEAD, *(section(model) for model in [Machine, *options, *reachable(Lock)])])
 
 
 def main(arguments: list[str]) -> int:

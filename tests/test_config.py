@@ -97,3 +97,18 @@ def test_rank_comes_from_the_launcher() -> None:
     assert rank_and_world({}) == (0, 1)
     assert rank_and_world({"TORCHELASTIC_RUN_ID": "x", "RANK": "1", "WORLD_SIZE": "2"}) == (1, 2)
     assert rank_and_world({"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4"}) == (3, 4)
+
+
+def test_words_of_the_command_line_are_json_or_text() -> None:
+    class Options(Strict):
+        count: int = 1
+        rate: float = 1.0
+        name: str = "x"
+        top: int | None = 3
+
+    words = ["count=2", "rate=1e-3", "name=가 = 나", "top=null"]
+    assert Options.parse_words(words, "verb") == Options(count=2, rate=1e-3, name="가 = 나", top=None)
+    with pytest.raises(UserError, match="verb: 'loud' is no key=value; known keys: count, rate, name, top"):
+        Options.parse_words(["loud"], "verb")
+    with pytest.raises(UserError, match=r"verb\.count: input should be a valid integer, got 'two'"):
+        Options.parse_words(["count=two"], "verb")

@@ -1,7 +1,7 @@
 """What every configuration shares: the strict base model, the user's error, the machine file."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
 
@@ -46,6 +46,27 @@ class Strict(BaseModel):
             return cls.model_validate_json(_to_json(value))
         except ValidationError as error:
             raise UserError(describe(error, cls, where)) from None
+
+    @classmethod
+    def parse_words(cls, words: Sequence[str], where: str) -> Self:
+        """Validate `key=value` words of the command line; a value is JSON, or else text."""
+        values: dict[str, object] = {}
+        for word in words:
+            key, equals, text = word.partition("=")
+            if not equals:
+                known = ", ".join(cls.model_fields)
+                raise UserError(f"{where}: {word!r} is no key=value; known keys: {known}; correct it")
+            values[key] = _from_json(text)
+        return cls.parse(values, where)
+
+
+def _from_json(text: str) -> object:
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _to_json(value: object) -> str:

@@ -54,7 +54,18 @@ class Lock(Strict):
                     f"{where}: {verb}.{run}.{field}: no {target_verb} run makes {target!r}; "
                     f"known: {', '.join(known) or 'none'}; add it to params.yaml or choose another"
                 )
+        lock.check_backbones(where)
         return lock
+
+    def check_backbones(self, where: str) -> None:
+        """A classifier stands on an encoder; TF-IDF takes no more than the tokenizer beside one."""
+        encoders = [run for run, pretrain in self.pretrain.items() if pretrain.encoder is not None]
+        for run, finetune in self.finetune.items():
+            if finetune.classifier.name == "encoder" and finetune.backbone not in encoders:
+                raise UserError(
+                    f"{where}: finetune.{run}.backbone: {finetune.backbone} is a decoder, classifier encoder "
+                    f"takes an encoder; choose one of {', '.join(encoders) or 'none'}"
+                )
 
     def links(self) -> list[tuple[str, str, str, str, str]]:
         """(verb, run, field, target verb, target run) of every reference between runs."""

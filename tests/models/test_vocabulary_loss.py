@@ -7,7 +7,7 @@ from scipy import stats
 from torch.nn import functional as F
 
 from seedbed.models import vocabulary_loss as module
-from seedbed.models.vocabulary_loss import sample, vocabulary_loss
+from seedbed.models.vocabulary_loss import sample, token_scores, vocabulary_loss
 
 
 def problem(dtype: torch.dtype, num_positions: int = 37) -> list[torch.Tensor]:
@@ -115,3 +115,15 @@ def test_loss_hands_out_samples() -> None:
     expected = sample(F.linear(features, weight, bias).softmax(-1).detach(), uniforms_N)
     assert torch.equal(found.sampled_N, expected)
     assert not found.sampled_N.requires_grad
+
+
+@pytest.mark.parametrize("chunk", [1, 10, 2**21])
+def test_token_scores_are_the_terms_of_the_loss(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(module.CHUNK_ELEMENTS, "cpu", chunk * 301)
+    features, weight, bias = problem(torch.float64)
+    labels = torch.arange(37) % len(weight)
+    nats_N, correct_N = token_scores(features, weight, bias, labels)
+    logits = F.linear(features, weight, bias)
+    torch.testing.assert_close(nats_N, F.cross_entropy(logits, labels, reduction="none"), rtol=0, atol=1e-12)
+    assert torch.equal(correct_N, logits.argmax(-1) == labels)
+    assert not nats_N.requires_grad

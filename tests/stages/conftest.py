@@ -1,12 +1,28 @@
-"""A tracker for stage tests: remembers the numbers, by the name of the child run ("" for the run itself)."""
+"""For stage tests: a tracker that remembers the numbers by child run ("" for the run itself), a small project."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from seedbed.models import save_decoder
+from seedbed.tokenization import Vocabulary, copy_tokenizer
 from seedbed.workspace import Workspace
+from tests.data.bilingual import write_tokens
+from tests.models.decoders import small_gpt
+from tests.models.families import shake
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "OMP_WAIT_POLICY",
+)
 
 
 class Tracked:
@@ -44,3 +60,27 @@ def track(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType], Tracked]:
         return made
 
     return put
+
+
+@pytest.fixture(scope="session")
+def decoder_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with a machine file and one pretrained decoder, gpt_neo_tiny, of 64 positions."""
+    root = tmp_path_factory.mktemp("project")
+    machine = root / "conf/machine/local.yaml"
+    machine.parent.mkdir(parents=True)
+    machine.write_text("threads: 1\n")
+    tokens = write_tokens(root / "tokens")
+    decoder = small_gpt("gpt_neo", max_length=64).build(Vocabulary.load(tokens / "tokenizer"))
+    shake(decoder)
+    out = root / "models/pretrain/gpt_neo_tiny"
+    save_decoder(out, decoder)
+    copy_tokenizer(tokens / "tokenizer", out)
+    return root
+
+
+@pytest.fixture
+def inside_decoder_project(decoder_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(decoder_project)
+    # the command line sets these for the libraries: put them back after the test
+    for name in THREAD_VARIABLES:
+        monkeypatch.setenv(name, "1")

@@ -123,6 +123,18 @@ def test_the_command_line_composes_the_same(project: Path) -> None:
             {"finetune": {"a-b": {"recipe": "topics", "backbone": "bert", "corpus": "docstrings"}}},
             r"finetune\.a-b\.backbone: no pretrain run makes 'bert'; known: electra_tiny, roberta_tiny",
         ),
+        (
+            {
+                "pretrain": {"gpt2_tiny": {"tokens": "docstrings-bpe8k"}},
+                "finetune": {"a-b": {"recipe": "topics", "backbone": "gpt2_tiny", "corpus": "docstrings"}},
+            },
+            r"finetune\.a-b\.backbone: gpt2_tiny is a decoder, classifier encoder takes an encoder; choose one of "
+            "electra_tiny, roberta_tiny",
+        ),
+        (
+            {"set": {"pretrain": {"electra_tiny": {"objective": "causal_lm"}}}},
+            r"pretrain\.electra_tiny: .*objective causal_lm trains one decoder, given are encoder; give decoder",
+        ),
         ({"pretrain": {"electra_tiny": {}}}, r"pretrain\.electra_tiny\.tokens: unset \(\?\?\?\)"),
         (
             {"set": {"pretrain": {"electra": {"seed": 1}}}},
@@ -158,6 +170,18 @@ def test_mistakes_are_told_before_anything_is_written(
         compose.run(project)
     assert "\n" not in str(caught.value)
     assert not (project / LOCK).exists()
+
+
+def test_tfidf_takes_the_tokenizer_beside_a_decoder(project: Path) -> None:
+    edit(
+        project,
+        {
+            "pretrain": {"gpt2_tiny": {"tokens": "docstrings-bpe8k"}},
+            "finetune": {"a-b": {"recipe": "topics_tfidf", "backbone": "gpt2_tiny", "corpus": "docstrings"}},
+        },
+    )
+    compose.run(project)
+    assert load_lock(project).pretrain["gpt2_tiny"].encoder is None
 
 
 def test_an_override_that_is_no_value_is_told(project: Path) -> None:

@@ -1,7 +1,13 @@
-"""Networks only: what they learn is said in objectives/ and tasks/."""
+"""Networks only: what they learn is said in objectives/ and tasks/. `DecoderFamily` is a catalogue."""
 
+from typing import Annotated
+
+from pydantic import Field
+
+from seedbed.models.decoder import Decoder, DecoderConfig
 from seedbed.models.depths import layer_depths
 from seedbed.models.encoder import Encoder, EncoderConfig
+from seedbed.models.gpt import GPT1Config, GPT2Config, GPTJConfig, GPTNeoConfig
 from seedbed.models.heads import (
     ClassificationHead,
     DiscriminatorHead,
@@ -10,19 +16,36 @@ from seedbed.models.heads import (
     build_sequence_classifier,
     classifier_on,
 )
-from seedbed.models.interchange import load_encoder, load_sequence_classifier, save_pretrained
+from seedbed.models.interchange import (
+    load_decoder,
+    load_encoder,
+    load_sequence_classifier,
+    save_decoder,
+    save_pretrained,
+)
+
+DecoderFamily = Annotated[GPT1Config | GPT2Config | GPTNeoConfig | GPTJConfig, Field(discriminator="name")]
 
 __all__ = [
     "ClassificationHead",
+    "Decoder",
+    "DecoderConfig",
+    "DecoderFamily",
     "DiscriminatorHead",
     "Encoder",
     "EncoderConfig",
+    "GPT1Config",
+    "GPT2Config",
+    "GPTJConfig",
+    "GPTNeoConfig",
     "MaskedLMHead",
     "SequenceClassifier",
     "build_sequence_classifier",
     "classifier_on",
     "layer_depths",
+    "load_decoder",
     "load_encoder",
     "load_sequence_classifier",
+    "save_decoder",
     "save_pretrained",
 ]

@@ -4,6 +4,7 @@ BERT: arXiv 1810.04805, section 3; RoBERTa: 1907.11692; ELECTRA: 2003.10555, sec
 Shapes: B rows, L positions, N selected positions, D hidden size, E embedding size.
 """
 
+from functools import partial
 from typing import Literal, Protocol, Self
 
 import torch
@@ -11,7 +12,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from seedbed.config import Strict
-from seedbed.models.layers import Block, Embeddings, initialise, padding_bias
+from seedbed.models.layers import Embeddings, PostNormBlock, attend, initialise, padding_bias
 
 Family = Literal["bert", "electra", "roberta"]
 
@@ -115,13 +116,12 @@ class Encoder(nn.Module):
             else None
         )
         self.blocks = nn.ModuleList(
-            Block(
+            PostNormBlock(
                 hidden_size=config.hidden_size,
                 intermediate_size=config.intermediate_size,
                 num_heads=config.num_heads,
                 norm_eps=config.norm_eps,
                 dropout=config.dropout,
-                attention_dropout=config.attention_dropout,
             )
             for _ in range(config.num_layers)
         )
@@ -146,8 +146,10 @@ class Encoder(nn.Module):
         bias_B11L = None
         if attention_mask_BL is not None:
             bias_B11L = padding_bias(attention_mask_BL, hidden_BLD.dtype)
+        dropout = self.config.attention_dropout if self.training else 0.0
+        read_all = partial(attend, bias_B11L=bias_B11L, dropout=dropout)
         *first, last = self.blocks
         for block in first:
-            hidden_BLD = block(hidden_BLD, bias_B11L=bias_B11L)
-        hidden: Tensor = last(hidden_BLD, bias_B11L=bias_B11L, selected_N=selected_N)
+            hidden_BLD = block(hidden_BLD, read_all)
+        hidden: Tensor = last(hidden_BLD, read_all, selected_N=selected_N)
         return hidden

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from seedbed.config import UserError
+from seedbed.models import decoder_layout
+from seedbed.models.decoder import Decoder
 from seedbed.models.encoder import Encoder, EncoderConfig
 from seedbed.models.heads import DiscriminatorHead, MaskedLMHead, SequenceClassifier
 from seedbed.models.layout import (
@@ -59,8 +61,6 @@ def save_pretrained(
     For a classifier `head` is the SequenceClassifier itself and `labels` the names of its classes;
     `extra_config` is merged into config.json.
     """
-    import torch
-
     kind, part = _kind(head)
     config = to_config(encoder, kind)
     if labels is not None:
@@ -74,17 +74,27 @@ def save_pretrained(
     tensors = encoder_tensors(encoder, prefix="" if kind == "none" else f"{encoder.config.family}.")
     if part is not None:
         tensors |= head_tensors(part, encoder.config.family, kind)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_weights(
-        folder / WEIGHTS,
-        {name: tensor.to(torch.float32) for name, tensor in tensors.items()},
-        metadata={"format": "pt"},
-    )
-    write_json(folder / CONFIG, config | dict(extra_config or {}))
+    _write(folder, tensors, config | dict(extra_config or {}))
     for name in TOKENIZER_FILES if tokenizer_folder is not None else ():
         assert tokenizer_folder is not None
         if (tokenizer_folder / name).is_file():
             (folder / name).write_bytes((tokenizer_folder / name).read_bytes())
+
+
+def save_decoder(folder: Path, decoder: Decoder) -> None:
+    """Write a decoder as its family's causal LM; the same tensors give the same bytes."""
+    tensors = decoder_layout.decoder_tensors(decoder.state_dict(), decoder.config)
+    _write(folder, tensors, decoder_layout.to_config(decoder))
+
+
+def _write(folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_weights(
+        folder / WEIGHTS,
+        {name: tensor.float() for name, tensor in tensors.items()},
+        metadata={"format": "pt"},
+    )
+    write_json(folder / CONFIG, config)
 
 
 def _kind(head: Head | None) -> tuple[Kind, nn.Module | None]:
@@ -113,6 +123,24 @@ def load_encoder(
     encoder = _empty(written, config)
     _fill(encoder, _encoder_state(_read_tensors(folder), encoder, folder), folder)
     return Loaded(encoder, config)
+
+
+def load_decoder(folder: Path) -> Decoder:
+    """The decoder of any local GPT-1, GPT-2, GPT-Neo or GPT-J folder, ours or Hugging Face's."""
+    written = _read_config(folder)
+    config = decoder_layout.from_config(written, folder)
+    ids = {name: written.get(f"{name}_token_id") for name in ("eos", "pad")}
+    sizes = ids | {"vocab_size": written.get("vocab_size")}
+    for name, value in sizes.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise UserError(
+                f"{folder / CONFIG}: {name} is {value!r}, expected a number; make the folder again"
+            )
+    size = written.get("vocab_size", decoder_layout.family_of(config)[1].vocabulary_size)
+    decoder = Decoder(config, vocabulary_size=size, end_id=ids["eos"], pad_id=ids["pad"])
+    state = decoder_layout.decoder_state(_read_tensors(folder), decoder, weights=folder / WEIGHTS)
+    _fill(decoder, state, folder)
+    return decoder
 
 
 def load_sequence_classifier(folder: Path) -> SequenceClassifier:

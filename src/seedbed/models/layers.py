@@ -1,14 +1,21 @@
-"""The parts of a Transformer encoder: Vaswani et al. 2017 (arXiv 1706.03762) as BERT arranges them.
+"""The parts of a Transformer, Vaswani et al. 2017 (arXiv 1706.03762), as encoders and decoders arrange them.
 
 Shapes: B rows, L positions, N selected positions, D hidden size, E embedding size, F feed-forward size,
 H heads, K size of a head.
 """
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+Activation = Callable[[Tensor], Tensor]
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(query_BHLK, key_BHLK, value_BHLK) -> context_BLD, heads side by side."""
 
 
 class Embeddings(nn.Module):
@@ -60,8 +67,14 @@ class Embeddings(nn.Module):
         return drop(embedded_BLE, self.dropout, self.training)
 
 
-class Block(nn.Module):
-    """Self-attention and feed-forward, each followed by residual sum and norm."""
+class Block(nn.Module, ABC):
+    """The parts of a layer, self-attention and feed-forward with their norms; its kinds arrange them.
+
+    What attention reads is not the block's business: `attend` turns queries, keys and values into
+    context, and with it come masks, positions and caches.
+    """
+
+    second_norm: ClassVar[type[nn.Module]] = nn.LayerNorm
 
     def __init__(
         self,
@@ -71,45 +84,79 @@ class Block(nn.Module):
         num_heads: int,
         norm_eps: float,
         dropout: float,
-        attention_dropout: float,
+        activation: Activation = F.gelu,
+        input_bias: bool = True,
+        output_bias: bool = True,
     ) -> None:
+        """`input_bias` is of queries, keys and values, `output_bias` of the projection of the context."""
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout
-        self.attention_dropout = attention_dropout
-        self.attention_in = nn.Linear(hidden_size, 3 * hidden_size)
-        self.attention_out = nn.Linear(hidden_size, hidden_size)
+        self.activation = activation
+        self.attention_in = nn.Linear(hidden_size, 3 * hidden_size, bias=input_bias)
+        self.attention_out = nn.Linear(hidden_size, hidden_size, bias=output_bias)
         self.attention_norm = nn.LayerNorm(hidden_size, eps=norm_eps)
         self.feed_forward_in = nn.Linear(hidden_size, intermediate_size)
         self.feed_forward_out = nn.Linear(intermediate_size, hidden_size)
-        self.feed_forward_norm = nn.LayerNorm(hidden_size, eps=norm_eps)
+        self.feed_forward_norm = self.second_norm(hidden_size, eps=norm_eps)
 
-    def forward(
-        self, hidden_BLD: Tensor, *, bias_B11L: Tensor | None = None, selected_N: Tensor | None = None
-    ) -> Tensor:
-        """hidden_BLD; with `selected_N` (indices into B*L) only those positions, as hidden_ND.
+    def attended(self, hidden_BLD: Tensor, attend: Attend, selected_N: Tensor | None) -> Tensor:
+        """What attention adds to the residual stream, at every position or the selected ones.
 
         Attention reads every position either way: what is saved is the work after it.
         """
-        B, L, D = hidden_BLD.shape
+        B, L, _ = hidden_BLD.shape
         mixed_3BHLK = self.attention_in(hidden_BLD).view(B, L, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
         query_BHLK, key_BHLK, value_BHLK = mixed_3BHLK.unbind(0)
-        context_BLD = attend(
-            query_BHLK,
-            key_BHLK,
-            value_BHLK,
-            bias_B11L=bias_B11L,
-            dropout=self.attention_dropout if self.training else 0.0,
-        )
-        hidden = hidden_BLD
-        if selected_N is not None:
-            context_BLD = context_BLD.reshape(B * L, D).index_select(0, selected_N)
-            hidden = hidden_BLD.reshape(B * L, D).index_select(0, selected_N)
-        update = drop(self.attention_out(context_BLD), self.dropout, self.training)
-        hidden = self.attention_norm(hidden + update)
-        update = self.feed_forward_out(F.gelu(self.feed_forward_in(hidden)))
-        normed: Tensor = self.feed_forward_norm(hidden + drop(update, self.dropout, self.training))
+        context_BLD = select(attend(query_BHLK, key_BHLK, value_BHLK), selected_N)
+        return drop(self.attention_out(context_BLD), self.dropout, self.training)
+
+    def fed_forward(self, hidden: Tensor) -> Tensor:
+        """What the feed-forward part adds to the residual stream."""
+        update = self.feed_forward_out(self.activation(self.feed_forward_in(hidden)))
+        return drop(update, self.dropout, self.training)
+
+    @abstractmethod
+    def forward(self, hidden_BLD: Tensor, attend: Attend, *, selected_N: Tensor | None = None) -> Tensor:
+        """hidden_BLD; with `selected_N` (indices into B*L) only those positions, as hidden_ND."""
+
+
+class PostNormBlock(Block):
+    """Norm after each sum: Vaswani et al. 2017, BERT, GPT-1."""
+
+    def forward(self, hidden_BLD: Tensor, attend: Attend, *, selected_N: Tensor | None = None) -> Tensor:
+        update = self.attended(hidden_BLD, attend, selected_N)
+        hidden = self.attention_norm(select(hidden_BLD, selected_N) + update)
+        normed: Tensor = self.feed_forward_norm(hidden + self.fed_forward(hidden))
         return normed
+
+
+class PreNormBlock(Block):
+    """Norm before each part, the stream itself is never normed: GPT-2 (Radford et al. 2019, section 2.3)."""
+
+    def forward(self, hidden_BLD: Tensor, attend: Attend, *, selected_N: Tensor | None = None) -> Tensor:
+        update = self.attended(self.attention_norm(hidden_BLD), attend, selected_N)
+        hidden = select(hidden_BLD, selected_N) + update
+        return hidden + self.fed_forward(self.feed_forward_norm(hidden))
+
+
+class ParallelBlock(Block):
+    """Both parts read one norm of the stream and are added together: GPT-J (Wang and Komatsuzaki 2021)."""
+
+    second_norm = nn.Identity
+
+    def forward(self, hidden_BLD: Tensor, attend: Attend, *, selected_N: Tensor | None = None) -> Tensor:
+        normed_BLD = self.attention_norm(hidden_BLD)
+        update = self.attended(normed_BLD, attend, selected_N)
+        update = update + self.fed_forward(select(normed_BLD, selected_N))
+        return select(hidden_BLD, selected_N) + update
+
+
+def select(values_BLD: Tensor, selected_N: Tensor | None) -> Tensor:
+    """The positions `selected_N` (indices into B*L) as values_ND; all of them, unchanged, without it."""
+    if selected_N is None:
+        return values_BLD
+    return values_BLD.reshape(-1, values_BLD.shape[-1]).index_select(0, selected_N)
 
 
 def attend(

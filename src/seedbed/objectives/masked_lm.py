@@ -5,13 +5,14 @@ Masks are drawn anew at each presentation. Shapes: B rows, L positions, N masked
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from seedbed.config import Strict
+from seedbed.data.packing import PackedRows
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
 from seedbed.metrics import perplexity
 from seedbed.models import Encoder, EncoderConfig, MaskedLMHead, save_pretrained
@@ -25,6 +26,9 @@ class MaskedLMConfig(Strict):
 
     name: Literal["masked_lm"]
     masking: Masking = Field(default_factory=lambda: Masking(share=0.15, mask=0.8, random=0.1, keep=0.1))
+
+    network: ClassVar[str] = "encoder"
+    rows: ClassVar[type[PackedRows]] = PackedRows
 
     def prepare(self, vocabulary: Vocabulary) -> Masker:
         """What turns (rows_BL, number of the first presentation, seed) into a batch."""

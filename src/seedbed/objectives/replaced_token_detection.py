@@ -6,7 +6,7 @@ Shapes: B rows, L positions, N masked positions, D hidden size, S bins.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seedbed.config import Strict, UserError
+from seedbed.data.packing import PackedRows
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
 from seedbed.models import DiscriminatorHead, Encoder, EncoderConfig, MaskedLMHead, save_pretrained
 from seedbed.objectives.masked_lm import MaskedLM
@@ -33,6 +34,9 @@ class ReplacedTokenDetectionConfig(Strict):
         0.25, gt=0, le=1, description="the generator's width, feed-forward width and heads, of the encoder's"
     )
     discriminator_weight: float = Field(50.0, gt=0, description="lambda of the paper")
+
+    network: ClassVar[str] = "encoder"
+    rows: ClassVar[type[PackedRows]] = PackedRows
 
     def prepare(self, vocabulary: Vocabulary) -> Masker:
         """What turns (rows_BL, number of the first presentation, seed) into a batch."""

@@ -1,8 +1,7 @@
-"""pretrain: token shards to an encoder in the Hugging Face layout, with its metrics and curves."""
+"""pretrain: token shards to an encoder or decoder in the Hugging Face layout, with metrics and curves."""
 
 from collections.abc import Iterator
 
-from seedbed.data.packing import PackedRows
 from seedbed.data.shards import TokenStore
 from seedbed.learner import Batch
 from seedbed.objectives import PretrainRecipe
@@ -25,18 +24,18 @@ def run(workspace: Workspace, recipe: PretrainRecipe) -> None:
 
     folder = workspace.input("tokenize", recipe.tokens)
     vocabulary = Vocabulary.load(folder / "tokenizer")
-    learner = recipe.objective.build(recipe.encoder, vocabulary, seed=recipe.seed)
+    learner, length = recipe.build(vocabulary), recipe.network.max_length
     rows = {
-        split: PackedRows(
+        split: recipe.objective.rows(
             TokenStore.open(folder, split),
-            max_length=recipe.encoder.max_length,
+            max_length=length,
             vocabulary=vocabulary,
             seed=recipe.seed,
             prepare=recipe.objective.prepare(vocabulary),
         )
         for split in ("train", "valid")
     }
-    batch_size = max(1, VALID_BATCH_TOKENS // recipe.encoder.max_length)
+    batch_size = max(1, VALID_BATCH_TOKENS // length)
 
     def valid() -> Iterator[Batch]:
         return rows["valid"].batches(batch_size, max_rows=recipe.max_valid_rows)
@@ -54,7 +53,7 @@ def run(workspace: Workspace, recipe: PretrainRecipe) -> None:
             data=rows["train"],
             valid=valid,
             recipe=recipe,
-            example_tokens=recipe.encoder.max_length,
+            example_tokens=length,
             machine=workspace.machine,
             scratch=workspace.scratch,
             tracker=tracker,
@@ -62,6 +61,6 @@ def run(workspace: Workspace, recipe: PretrainRecipe) -> None:
         )
         with workspace.publish() as out:
             learner.save(out)
-            copy_tokenizer(folder / "tokenizer", out, max_length=recipe.encoder.max_length)
+            copy_tokenizer(folder / "tokenizer", out, max_length=length)
             write_json(out / "metrics.json", trained.metrics)
             write_curves(out / "curves.csv", {"": trained.curves})

@@ -1,0 +1,83 @@
+"""Causal language modelling: each token from those before it (Radford et al. 2018, GPT, section 3.1).
+
+Shapes: B rows, L positions, N = B * L positions of all rows, D hidden size.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from seedbed.config import Strict
+from seedbed.data.packing import PackedRows, Prepare
+from seedbed.data.stream_rows import StreamRows
+from seedbed.learner import Accumulator, Batch, Learner
+from seedbed.models import Decoder, DecoderConfig, save_decoder
+from seedbed.models.vocabulary_loss import LARGE_CHUNK_ELEMENTS, VocabularyLoss, vocabulary_loss
+from seedbed.objectives.masked_lm import PerplexityAccumulator
+from seedbed.tokenization import Vocabulary
+
+
+class CausalLMConfig(Strict):
+    """Predict the next token, at every position."""
+
+    name: Literal["causal_lm"]
+
+    network: ClassVar[str] = "decoder"
+    rows: ClassVar[type[PackedRows]] = StreamRows
+
+    def prepare(self, vocabulary: Vocabulary) -> Prepare:
+        """What turns (rows of L + 1 tokens, number of the first presentation, seed) into a batch."""
+        return shift
+
+    def build(self, decoder: DecoderConfig, vocabulary: Vocabulary, *, seed: int = 0) -> "CausalLM":
+        """A new Learner, its weights a function of `seed` alone."""
+        return CausalLM(decoder.build(vocabulary, seed=seed))
+
+
+def shift(rows: npt.NDArray[np.int64], first_presentation: int, seed: int) -> dict[str, Tensor]:
+    """Rows (B, L + 1) to input_ids (B, L) and labels (B, L), the token after each: nothing is drawn."""
+    tokens = torch.from_numpy(np.asarray(rows, np.int64))
+    return {"input_ids": tokens[:, :-1].contiguous(), "labels": tokens[:, 1:].contiguous()}
+
+
+class CausalLM(Learner):
+    """A decoder and its loss over all positions; the logits of all of them never exist together."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def predict(self, batch: Batch, *, count_correct: bool = False) -> VocabularyLoss:
+        """Summed loss over all positions."""
+        return vocabulary_loss(
+            self.decoder(batch["input_ids"]).flatten(0, 1),
+            *self.decoder.output_weights(),
+            batch["labels"].flatten(),
+            count_correct=count_correct,
+            chunk_elements=LARGE_CHUNK_ELEMENTS,
+        )
+
+    def counts(self, batch: Batch) -> dict[str, Tensor]:
+        return {"tokens": torch.tensor(batch["labels"].numel())}
+
+    def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"loss": self.predict(batch).total / counts["tokens"]}
+
+    def scores(self) -> PerplexityAccumulator:
+        return PerplexityAccumulator()
+
+    def score(self, batch: Batch, accumulator: Accumulator) -> None:
+        assert isinstance(accumulator, PerplexityAccumulator)
+        found = self.predict(batch, count_correct=True)
+        count = batch["labels"].numel()
+        accumulator.add_mean("loss", found.total, count)
+        accumulator.add_mean("accuracy", found.correct_N.sum(), count)
+
+    def save(self, folder: Path) -> None:
+        """Write the Hugging Face layout."""
+        save_decoder(folder, self.decoder)
