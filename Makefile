@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test slow cluster bench-precision check format docs notebooks ui clean
+.PHONY: help setup repro test slow cluster bench-precision bench-pretrain check format docs notebooks ui clean
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -32,6 +32,7 @@ help:
 	@echo 'make notebooks  execute the notebooks on the artifacts'
 	@echo 'make slow       tests of minutes               make cluster: tests on a real Slurm'
 	@echo 'make bench-precision   tokens per second in fp32 and bf16, ARGS="--threads 1"'
+	@echo 'make bench-pretrain    steps beside transformers, ARGS="--threads 1 --precision fp32"'
 	@echo 'make format     let ruff write the format      make docs: write docs/reference.md'
 	@echo 'make clean      remove caches (never data, models or checkpoints)'
 
@@ -61,6 +62,9 @@ cluster: setup
 
 bench-precision: setup
 	@python benchmarks/precision.py $(ARGS)
+
+bench-pretrain: setup
+	@python benchmarks/pretrain.py $(ARGS)
 
 check: setup
 	ruff check .
