@@ -28,9 +28,10 @@ def run(workspace: Workspace, recipe: PretrainRecipe) -> None:
     learner = recipe.objective.build(recipe.encoder, vocabulary, seed=recipe.seed)
     rows = {
         split: PackedRows(
-            TokenStore.open(folder, split),
-            max_length=recipe.encoder.max_length,
-            vocabulary=vocabulary,
+            recipe.rows.build(
+                TokenStore.open(folder, split), max_length=recipe.encoder.max_length, vocabulary=vocabulary
+            ),
+            masks=recipe.masks,
             seed=recipe.seed,
             prepare=recipe.objective.prepare(vocabulary),
         )
@@ -46,6 +47,8 @@ def run(workspace: Workspace, recipe: PretrainRecipe) -> None:
             {
                 "tokens/train_rows": rows["train"].num_rows,
                 "tokens/left_out": rows["train"].num_dropped_tokens,
+                "tokens/padding_share": rows["train"].num_padding
+                / (rows["train"].num_rows * recipe.encoder.max_length),
                 "tokens/epochs": recipe.max_steps * recipe.global_batch_size / rows["train"].num_rows,
             }
         )
