@@ -5,11 +5,18 @@ from seedbed.models.heads import (
     ClassificationHead,
     DiscriminatorHead,
     MaskedLMHead,
+    NextSentenceHead,
+    PretrainingHeads,
     SequenceClassifier,
     build_sequence_classifier,
     classifier_on,
 )
-from seedbed.models.interchange import load_encoder, load_sequence_classifier, save_pretrained
+from seedbed.models.interchange import (
+    load_encoder,
+    load_pooler,
+    load_sequence_classifier,
+    save_pretrained,
+)
 
 __all__ = [
     "ClassificationHead",
@@ -17,10 +24,13 @@ __all__ = [
     "Encoder",
     "EncoderConfig",
     "MaskedLMHead",
+    "NextSentenceHead",
+    "PretrainingHeads",
     "SequenceClassifier",
     "build_sequence_classifier",
     "classifier_on",
     "load_encoder",
+    "load_pooler",
     "load_sequence_classifier",
     "save_pretrained",
 ]

@@ -7,13 +7,16 @@ from pydantic import Field, model_validator
 from seedbed.data import Masks, Rows
 from seedbed.models import EncoderConfig
 from seedbed.objectives.masked_lm import MaskedLM, MaskedLMConfig
+from seedbed.objectives.next_sentence import NextSentence, NextSentenceConfig
 from seedbed.objectives.replaced_token_detection import (
     ReplacedTokenDetection,
     ReplacedTokenDetectionConfig,
 )
 from seedbed.training import Training
 
-Objective = Annotated[MaskedLMConfig | ReplacedTokenDetectionConfig, Field(discriminator="name")]
+Objective = Annotated[
+    MaskedLMConfig | NextSentenceConfig | ReplacedTokenDetectionConfig, Field(discriminator="name")
+]
 
 
 class PretrainRecipe(Training):
@@ -44,6 +47,8 @@ class PretrainRecipe(Training):
 __all__ = [
     "MaskedLM",
     "MaskedLMConfig",
+    "NextSentence",
+    "NextSentenceConfig",
     "Objective",
     "PretrainRecipe",
     "ReplacedTokenDetection",
