@@ -32,7 +32,7 @@ help:
 	@echo 'make notebooks  execute the notebooks on the artifacts'
 	@echo 'make slow       tests of minutes               make cluster: tests on a real Slurm'
 	@echo 'make bench-precision   tokens per second in fp32 and bf16, ARGS="--threads 1"'
-	@echo 'make format     let ruff write the format      make docs: write docs/reference.md'
+	@echo 'make format     let ruff write the format      make docs: write the generated pages'
 	@echo 'make clean      remove caches (never data, models or checkpoints)'
 
 setup: $(STAMP)
@@ -68,6 +68,7 @@ check: setup
 	mypy
 	lint-imports --no-logo
 	python docs/reference.py --check
+	python -m docs.fidelity --check
 
 format: setup
 	ruff check --fix .
@@ -75,6 +76,7 @@ format: setup
 
 docs: setup
 	@python docs/reference.py
+	@python -m docs.fidelity
 
 notebooks: setup
 	@for notebook in notebooks/*.ipynb; do echo "$$notebook"; jupyter execute --timeout=300 "$$notebook"; done
