@@ -33,7 +33,7 @@ help:
 	@echo 'make slow       tests of minutes               make cluster: tests on a real Slurm'
 	@echo 'make bench-precision   tokens per second in fp32 and bf16, ARGS="--threads 1"'
 	@echo 'make bench-pretrain    steps beside transformers, ARGS="--threads 1 --precision fp32"'
-	@echo 'make format     let ruff write the format      make docs: write docs/reference.md'
+	@echo 'make format     let ruff write the format      make docs: write the generated pages'
 	@echo 'make clean      remove caches (never data, models or checkpoints)'
 
 setup: $(STAMP)
@@ -72,6 +72,7 @@ check: setup
 	mypy
 	lint-imports --no-logo
 	python docs/reference.py --check
+	python -m docs.fidelity --check
 
 format: setup
 	ruff check --fix .
@@ -79,6 +80,7 @@ format: setup
 
 docs: setup
 	@python docs/reference.py
+	@python -m docs.fidelity
 
 notebooks: setup
 	@for notebook in notebooks/*.ipynb; do echo "$$notebook"; jupyter execute --timeout=300 "$$notebook"; done

@@ -11,8 +11,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
 
-# Rooms that cannot change a digit: what is recorded about a run, and what is shown while it works.
-NO_DIGITS = {"src/seedbed/tracking", "src/seedbed/progress.py"}
+# What cannot change a digit: what is recorded about a run, what is shown while it works, what is told about it.
+NO_DIGITS = {"src/seedbed/tracking", "src/seedbed/progress.py", "src/seedbed/fidelity.py"}
 
 
 def file_of(module: str, source: Path) -> Path | None:

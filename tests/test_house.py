@@ -147,7 +147,14 @@ def test_pre_commit_runs_what_make_check_runs() -> None:
         "hooks"
     ]
     entries = " ".join(hook["entry"] for hook in hooks)
-    for tool in ("ruff check", "ruff format", "mypy", "lint-imports", "docs/reference.py --check"):
+    for tool in (
+        "ruff check",
+        "ruff format",
+        "mypy",
+        "lint-imports",
+        "docs/reference.py --check",
+        "docs.fidelity --check",
+    ):
         assert tool in entries
         assert tool in (ROOT / "Makefile").read_text(encoding="utf-8")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from seedbed.data.randomness import derive_seed, shuffled, uniform
+from seedbed.data.randomness import derive_seed, presented, shuffled, uniform, uniform_at
 
 
 @pytest.mark.parametrize("width", [1, 3, 4, 5, 130])
@@ -14,6 +14,16 @@ def test_rows_are_addressed(width: int, first: int) -> None:
     assert together.shape == (11, width) and together.dtype == np.float64
     for row in range(11):
         assert np.array_equal(uniform(5, "mask", first + row, 1, width)[0], together[row])
+
+
+@pytest.mark.parametrize(
+    "numbers", [[], [7], [3, 4, 5], [9, 2, 2**40, 2, 3], [5, 4, 3], [2**62, 0, 2**63 - 1]]
+)
+def test_rows_at_any_numbers(numbers: list[int]) -> None:
+    found = uniform_at(5, "mask", np.array(numbers, np.int64), 6)
+    assert found.shape == (len(numbers), 6)
+    for row, number in zip(found, numbers, strict=True):
+        assert np.array_equal(row, uniform(5, "mask", number, 1, 6)[0])
 
 
 def test_known_values() -> None:
@@ -51,6 +61,13 @@ def test_every_epoch_is_a_permutation(size: int) -> None:
     for epoch in (0, 1, 5, 10**9):
         served = shuffled(np.arange(epoch * size, (epoch + 1) * size), size, 3)
         assert np.array_equal(np.sort(served), np.arange(size))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100, 1000, 65537])
+def test_the_presentation_of_an_example_is_found_again(size: int) -> None:
+    presentations = np.concatenate([np.arange(epoch * size, (epoch + 1) * size) for epoch in (0, 1, 10**9)])
+    examples = shuffled(presentations, size, 3)
+    assert np.array_equal(presented(examples, presentations // size, size, 3), presentations)
 
 
 def test_shuffle_has_no_state() -> None:

@@ -14,14 +14,27 @@ from tests.models.families import FAMILIES, rows, shake, small, vocabulary_of
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "encoder"
 EVERY = pytest.mark.parametrize("family", FAMILIES)
+LARGE = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+}
 PUBLISHED = {
     "bert_base": ("Bert", {}),
+    "bert_large": ("Bert", LARGE),
+    "bert_small": (
+        "Bert",
+        {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 4, "num_attention_heads": 8},
+    ),
     "electra_small": ("Electra", {}),
     "electra_base": (
         "Electra",
         {"embedding_size": 768, "hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12},
     ),
+    "electra_large": ("Electra", LARGE | {"embedding_size": 1024}),
     "roberta_base": ("Roberta", {"max_position_embeddings": 514, "type_vocab_size": 1}),
+    "roberta_large": ("Roberta", LARGE | {"max_position_embeddings": 514, "type_vocab_size": 1}),
 }
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from seedbed.models import build_sequence_classifier, classifier_on
 from seedbed.models.encoder import Family
@@ -30,3 +31,15 @@ def test_head_dropout_is_its_own(family: Family) -> None:
     assert not torch.equal(noisy(ids), noisy(ids))
     noisy.eval()
     assert torch.equal(noisy(ids), silent(ids))
+
+
+def test_a_trained_pooler_takes_the_place_of_a_new_one() -> None:
+    encoder = small("bert").build(vocabulary_of("bert"))
+    pooler = nn.Linear(48, 48)
+    taken = classifier_on(encoder, num_labels=3, seed=4, pooler=pooler)
+    new = classifier_on(encoder, num_labels=3, seed=4)
+    assert torch.equal(taken.head.dense.weight, pooler.weight)
+    assert torch.equal(taken.head.dense.bias, pooler.bias)
+    assert torch.equal(taken.head.out.weight, new.head.out.weight)
+    assert not torch.equal(new.head.dense.weight, pooler.weight)
+    assert taken.head.dense.weight is not pooler.weight

@@ -14,9 +14,12 @@ from seedbed.models import (
     DiscriminatorHead,
     Encoder,
     MaskedLMHead,
+    NextSentenceHead,
+    PretrainingHeads,
     SequenceClassifier,
     build_sequence_classifier,
     load_encoder,
+    load_pooler,
     load_sequence_classifier,
     save_pretrained,
 )
@@ -161,6 +164,29 @@ def test_names_of_old_checkpoints(tmp_path: Path) -> None:
     renamed["embeddings.position_ids"] = torch.arange(24)[None]
     save_file(renamed, tmp_path / "model.safetensors")
     assert_same_state(load_encoder(tmp_path).encoder, encoder)
+
+
+def test_the_pooler_of_pretraining_and_nothing_else(tmp_path: Path) -> None:
+    """Ours after next-sentence prediction, and any of Hugging Face's BERTs, under either prefix."""
+    encoder = encoder_of("bert")
+    heads = PretrainingHeads(
+        MaskedLMHead(encoder.config, vocabulary_size=encoder.vocabulary_size),
+        NextSentenceHead(encoder.config),
+    )
+    shake(heads)
+    save_pretrained(tmp_path / "ours", encoder, head=heads)
+    transformers.BertModel.from_pretrained(tmp_path / "ours").save_pretrained(tmp_path / "bare")
+    for name in ("ours", "bare"):
+        pooler = load_pooler(tmp_path / name)
+        assert pooler is not None
+        assert_same_state(pooler, heads.sentence.pooler)
+    save_pretrained(tmp_path / "masked", encoder, head=heads.tokens)
+    assert load_pooler(tmp_path / "masked") is None
+    for family in ("roberta", "electra"):
+        save_pretrained(tmp_path / family, encoder_of(family))
+        assert load_pooler(tmp_path / family) is None
+    with pytest.raises(UserError, match="roberta has no layout for next_sentence"):
+        save_pretrained(tmp_path / "x", encoder_of("roberta"), head=heads)
 
 
 def test_dropout_can_be_replaced(tmp_path: Path) -> None:

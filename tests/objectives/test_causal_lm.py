@@ -30,7 +30,12 @@ def make_gpt2() -> CausalLM:
 
 
 def batch_of(num_rows: int = 8) -> dict[str, torch.Tensor]:
-    return OBJECTIVE.prepare(BPE)(streams(num_rows=num_rows, length=21).numpy(), 0, 0)
+    return following(streams(num_rows=num_rows, length=21))
+
+
+def following(rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Rows (B, L + 1) as tokens read and the tokens that follow them, as rows of a stream come."""
+    return OBJECTIVE.prepare(BPE)(rows[:, :-1].numpy(), 0, 0) | {"labels": rows[:, 1:]}
 
 
 @EVERY
@@ -50,10 +55,10 @@ def test_conf_file_is_the_objective() -> None:
     assert CausalLMConfig.parse(yaml.safe_load(CONF.read_text(encoding="utf-8")), "objective") == OBJECTIVE
 
 
-def test_labels_are_the_next_tokens() -> None:
+def test_every_position_counts() -> None:
     rows = streams(length=21)
-    batch = OBJECTIVE.prepare(BPE)(rows.numpy(), 7, 3)
-    assert torch.equal(batch["input_ids"], rows[:, :-1]) and torch.equal(batch["labels"], rows[:, 1:])
+    batch = following(rows)
+    assert torch.equal(batch["input_ids"], rows[:, :-1]), "nothing is hidden"
     assert make_gpt2().counts(batch) == {"tokens": torch.tensor(5 * 20)}
 
 
@@ -88,6 +93,6 @@ def test_saved_model_gives_the_same_loss_in_transformers(name: str, tmp_path: Pa
     other = transformers.AutoModelForCausalLM.from_pretrained(tmp_path).eval()
     rows = streams(length=21)
     with torch.no_grad():
-        ours = learner.whole_loss(OBJECTIVE.prepare(BPE)(rows.numpy(), 0, 0))["loss"]
+        ours = learner.whole_loss(following(rows))["loss"]
         theirs = other(input_ids=rows, labels=rows).loss
     assert float(ours) == pytest.approx(float(theirs), rel=1e-5)

@@ -28,15 +28,41 @@ def uniform(seed: int, stream: str, first: int, count: int, width: int) -> npt.N
     """
     assert first >= 0 and count >= 0 and width >= 1
     blocks = -(-width // _WORDS)
-    key = hashlib.sha256(json.dumps([seed, stream]).encode()).digest()
-    generator = np.random.Philox(
-        key=int.from_bytes(key[:16], "little"),
-        counter=first * blocks,
-    )
+    generator = np.random.Philox(key=_key(seed, stream), counter=first * blocks)
     # numpy promises the raw words of a bit generator for ever, the methods of Generator not
     words_NW = np.asarray(generator.random_raw(count * blocks * _WORDS), dtype=np.uint64)
-    words_NW = words_NW.reshape(count, blocks * _WORDS)[:, :width]
-    return (words_NW >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return _floats(words_NW.reshape(count, blocks * _WORDS)[:, :width])
+
+
+def uniform_at(
+    seed: int, stream: str, numbers_N: npt.NDArray[np.int64], width: int
+) -> npt.NDArray[np.float64]:
+    """`uniform` at any numbers: row i is the row of number `numbers_N[i]`, in whatever order they come."""
+    numbers_N = np.asarray(numbers_N, dtype=np.int64)
+    count = len(numbers_N)
+    first = int(numbers_N[0]) if count else 0
+    if np.array_equal(numbers_N, np.arange(first, first + count)):
+        return uniform(seed, stream, first, count, width)
+    assert width >= 1 and int(numbers_N.min()) >= 0
+    blocks = -(-width // _WORDS)
+    # one generator set to each counter in turn: to make one takes six times as long as to draw from it
+    generator = np.random.Philox(key=_key(seed, stream))
+    state = generator.state
+    words_NW = np.empty((count, blocks * _WORDS), dtype=np.uint64)
+    for words_W, number in zip(words_NW, numbers_N.tolist(), strict=True):
+        high, low = divmod(number * blocks, 2**64)
+        state["state"]["counter"][:2] = low, high
+        generator.state = state
+        words_W[:] = generator.random_raw(blocks * _WORDS)
+    return _floats(words_NW[:, :width])
+
+
+def _key(seed: int, stream: str) -> int:
+    return int.from_bytes(hashlib.sha256(json.dumps([seed, stream]).encode()).digest()[:16], "little")
+
+
+def _floats(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
+    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def shuffled(presentations: npt.NDArray[np.int64], size: int, seed: int) -> npt.NDArray[np.int64]:
@@ -58,20 +84,41 @@ def shuffled(presentations: npt.NDArray[np.int64], size: int, seed: int) -> npt.
     return served_N.astype(np.int64)
 
 
+def presented(
+    examples_N: npt.NDArray[np.int64], epochs_N: npt.NDArray[np.int64], size: int, seed: int
+) -> npt.NDArray[np.int64]:
+    """The inverse of `shuffled`: the presentation that serves each example in its epoch."""
+    examples_N, epochs_N = np.asarray(examples_N, np.int64), np.asarray(epochs_N, np.int64)
+    assert size >= 1 and examples_N.shape == epochs_N.shape
+    assert examples_N.size == 0 or (int(examples_N.min()) >= 0 and int(examples_N.max()) < size)
+    keys_N = _mix(epochs_N.astype(np.uint64) * _GOLDEN ^ np.uint64(derive_seed(seed, "shuffled")))
+    bits = max(2, (size - 1).bit_length())
+    places_N = _permute(examples_N.astype(np.uint64), keys_N, bits, inverse=True)
+    outside = np.flatnonzero(places_N >= size)
+    while outside.size:
+        places_N[outside] = _permute(places_N[outside], keys_N[outside], bits, inverse=True)
+        outside = outside[places_N[outside] >= size]
+    return epochs_N * size + places_N.astype(np.int64)
+
+
 def _permute(
-    values_N: npt.NDArray[np.uint64], keys_N: npt.NDArray[np.uint64], bits: int
+    values_N: npt.NDArray[np.uint64], keys_N: npt.NDArray[np.uint64], bits: int, *, inverse: bool = False
 ) -> npt.NDArray[np.uint64]:
-    """A keyed permutation of [0, 2**bits): Feistel rounds on halves that differ by at most one bit."""
+    """A keyed permutation of [0, 2**bits): Feistel rounds on halves that differ by at most one bit.
+
+    A round changes one half by a function of the other, so the same rounds backwards undo it.
+    """
     low_bits = bits // 2
     low_mask = np.uint64((1 << low_bits) - 1)
     high_mask = np.uint64((1 << (bits - low_bits)) - 1)
     high_N, low_N = values_N >> np.uint64(low_bits), values_N & low_mask
-    for number in range(_ROUNDS):
-        keys_N = keys_N + _GOLDEN
+    for number in range(_ROUNDS) if not inverse else reversed(range(_ROUNDS)):
+        # wraps round, as the sum of number + 1 steps would
+        round_keys_N = keys_N + np.uint64((number + 1) * int(_GOLDEN) % 2**64)
         if number % 2:
-            low_N = low_N ^ (_mix(keys_N ^ _mix(high_N)) & low_mask)
+            low_N = low_N ^ (_mix(round_keys_N ^ _mix(high_N)) & low_mask)
         else:
-            high_N = high_N ^ (_mix(keys_N ^ _mix(low_N)) & high_mask)
+            high_N = high_N ^ (_mix(round_keys_N ^ _mix(low_N)) & high_mask)
     return (high_N << np.uint64(low_bits)) | low_N
 
 

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from seedbed.config import Strict
+from seedbed.fidelity import Deviation
 from seedbed.models.layers import Embeddings, PostNormBlock, attend, initialise, padding_bias
 
 Family = Literal["bert", "electra", "roberta"]
@@ -153,3 +154,31 @@ class Encoder(nn.Module):
             hidden_BLD = block(hidden_BLD, read_all)
         hidden: Tensor = last(hidden_BLD, read_all, selected_N=selected_N)
         return hidden
+
+
+DEVIATIONS = (
+    Deviation(
+        system="ELECTRA",
+        theirs="ELECTRA-Small trains on rows of 128 tokens with a table of 512 positions.",
+        ours="The table has as many positions as rows have tokens.",
+        why="Positions that no row reaches are never trained; take electra_small_plus_plus for longer texts.",
+        source="google-research/electra configure_pretraining.py, model/modeling.py",
+    ),
+    Deviation(
+        system="BERT",
+        theirs="The model has a pooler whether or not anything trains it; saved without next-sentence "
+        "prediction it looks like any other.",
+        ours="The pooler is saved where next-sentence prediction trained it, and nowhere else: transformers "
+        "says that it draws a new one, and fine-tuning here draws one with the head's seed.",
+        why="Nobody takes random numbers for what was learned.",
+        source="google-research/bert modeling.py; transformers BertModel",
+    ),
+    Deviation(
+        system="BERT",
+        theirs="Nine tenths of the steps see rows of 128 tokens, the last tenth rows of 512.",
+        ours="Every step sees rows of encoder.max_length; bert_base and bert_large say 512.",
+        why="A run has one length. At 512 throughout, the same steps see three times the tokens; "
+        "encoder.max_length=128 is the cheap choice, for texts as short.",
+        source="arXiv 1810.04805, appendix A.2",
+    ),
+)

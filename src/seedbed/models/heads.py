@@ -1,4 +1,4 @@
-"""What sits on an encoder: token prediction, replaced-token detection, sequence classification.
+"""What sits on an encoder: token and sentence prediction, replaced-token detection, classification.
 
 Shapes: B rows, L positions, N selected positions, D hidden size, E embedding size, C classes.
 """
@@ -28,6 +28,31 @@ class MaskedLMHead(nn.Module):
         """features_NE, whose logits are features_NE @ tokens_VE.T + bias_V."""
         features_NE: Tensor = self.norm(F.gelu(self.dense(hidden_ND)))
         return features_NE
+
+
+class NextSentenceHead(nn.Module):
+    """BERT's pooler and two classes from the first position: B follows A (0) or not (1).
+
+    Its `pooler` is what sequence classification of a BERT begins from.
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
+        self.out = nn.Linear(config.hidden_size, 2)
+
+    def forward(self, first_BD: Tensor) -> Tensor:
+        logits_BC: Tensor = self.out(self.pooler(first_BD).tanh())
+        return logits_BC
+
+
+class PretrainingHeads(nn.Module):
+    """Both heads of BERT's pretraining, to be saved together."""
+
+    def __init__(self, tokens: MaskedLMHead, sentence: NextSentenceHead) -> None:
+        super().__init__()
+        self.tokens = tokens
+        self.sentence = sentence
 
 
 class DiscriminatorHead(nn.Module):
@@ -95,11 +120,21 @@ class SequenceClassifier(nn.Module):
 
 
 def classifier_on(
-    encoder: Encoder, *, num_labels: int, dropout: float | None = None, seed: int = 0
+    encoder: Encoder,
+    *,
+    num_labels: int,
+    dropout: float | None = None,
+    seed: int = 0,
+    pooler: nn.Linear | None = None,
 ) -> SequenceClassifier:
-    """A new head, its weights a function of `seed`, on an encoder as it is."""
+    """A new head, its weights a function of `seed`, on an encoder as it is.
+
+    A `pooler` that pretraining trained (BERT's) takes the place of the new one.
+    """
     classifier = SequenceClassifier(encoder, num_labels=num_labels, dropout=dropout)
     encoder.config.initialise(classifier.head, seed=seed)
+    if pooler is not None:
+        classifier.head.dense.load_state_dict(pooler.state_dict())
     return classifier
 
 

@@ -3,9 +3,10 @@
 Written and read without code of `transformers`; `AutoModel.from_pretrained(folder)` loads what is
 written. Only safetensors and JSON are read: no pickle, no remote code.
 
-Poolers: a masked LM trains none, so none is saved, and Hugging Face's plain BertModel and RobertaModel
-draw a random one, with a warning, as they do for the published RoBERTa. The class named in
-`architectures` loads with nothing missing and nothing left over.
+Poolers: next-sentence prediction trains BERT's, so it is saved with it (BertForPreTraining), and a
+classifier begins from it. A masked LM trains none, so none is saved: Hugging Face's plain BertModel and
+RobertaModel draw a random one and warn that they do, as for the published RoBERTa, and a classifier of
+ours draws a new one. The class named in `architectures` loads with nothing missing and nothing left over.
 """
 
 import json
@@ -19,7 +20,12 @@ from seedbed.config import UserError
 from seedbed.models import decoder_layout
 from seedbed.models.decoder import Decoder
 from seedbed.models.encoder import Encoder, EncoderConfig
-from seedbed.models.heads import DiscriminatorHead, MaskedLMHead, SequenceClassifier
+from seedbed.models.heads import (
+    DiscriminatorHead,
+    MaskedLMHead,
+    PretrainingHeads,
+    SequenceClassifier,
+)
 from seedbed.models.layout import (
     CONFIG,
     Kind,
@@ -37,7 +43,7 @@ WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
-Head = MaskedLMHead | DiscriminatorHead | SequenceClassifier
+Head = MaskedLMHead | PretrainingHeads | DiscriminatorHead | SequenceClassifier
 
 
 class Loaded(NamedTuple):
@@ -103,6 +109,8 @@ def _kind(head: Head | None) -> tuple[Kind, nn.Module | None]:
             return "none", None
         case MaskedLMHead():
             return "masked_lm", head
+        case PretrainingHeads():
+            return "next_sentence", head
         case DiscriminatorHead():
             return "replaced_token_detection", head
         case SequenceClassifier():
@@ -141,6 +149,26 @@ def load_decoder(folder: Path) -> Decoder:
     state = decoder_layout.decoder_state(_read_tensors(folder), decoder, weights=folder / WEIGHTS)
     _fill(decoder, state, folder)
     return decoder
+
+
+def load_pooler(folder: Path) -> nn.Linear | None:
+    """The pooler that pretraining left in a BERT folder; None where there is none, or the family has none.
+
+    A folder cannot say whether its pooler was ever trained: ours hold one only if it was, and so do the
+    published BERTs.
+    """
+    config = from_config(_read_config(folder), folder)
+    if config.family != "bert":
+        return None
+    tensors = _read_tensors(folder)
+    for prefix in ("bert.", ""):
+        state = {name: tensors.get(f"{prefix}pooler.dense.{name}") for name in ("weight", "bias")}
+        found = {name: tensor for name, tensor in state.items() if tensor is not None}
+        if len(found) == len(state):
+            pooler = nn.Linear(config.hidden_size, config.hidden_size)
+            _fill(pooler, found, folder)
+            return pooler
+    return None
 
 
 def load_sequence_classifier(folder: Path) -> SequenceClassifier:

@@ -11,7 +11,7 @@ from seedbed.models.encoder import Encoder, EncoderConfig, Family
 
 CONFIG = "config.json"
 
-Kind = Literal["none", "masked_lm", "replaced_token_detection", "sequence_classification"]
+Kind = Literal["none", "masked_lm", "next_sentence", "replaced_token_detection", "sequence_classification"]
 
 _EMBEDDINGS = {
     "embeddings.token": "embeddings.word_embeddings",
@@ -40,6 +40,16 @@ _HEADS: dict[tuple[Family, Kind], tuple[str, dict[str, str]]] = {
             "dense": "cls.predictions.transform.dense",
             "norm": "cls.predictions.transform.LayerNorm",
             "": "cls.predictions",
+        },
+    ),
+    ("bert", "next_sentence"): (
+        "BertForPreTraining",
+        {
+            "tokens.dense": "cls.predictions.transform.dense",
+            "tokens.norm": "cls.predictions.transform.LayerNorm",
+            "tokens": "cls.predictions",
+            "sentence.pooler": "bert.pooler.dense",
+            "sentence.out": "cls.seq_relationship",
         },
     ),
     ("electra", "masked_lm"): (

@@ -4,9 +4,11 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from seedbed.data import Masks, Rows
 from seedbed.models import DecoderConfig, DecoderFamily, EncoderConfig
 from seedbed.objectives.causal_lm import CausalLM, CausalLMConfig
 from seedbed.objectives.masked_lm import MaskedLM, MaskedLMConfig
+from seedbed.objectives.next_sentence import NextSentence, NextSentenceConfig
 from seedbed.objectives.replaced_token_detection import (
     ReplacedTokenDetection,
     ReplacedTokenDetectionConfig,
@@ -15,7 +17,8 @@ from seedbed.tokenization import Vocabulary
 from seedbed.training import Training
 
 Objective = Annotated[
-    CausalLMConfig | MaskedLMConfig | ReplacedTokenDetectionConfig, Field(discriminator="name")
+    CausalLMConfig | MaskedLMConfig | NextSentenceConfig | ReplacedTokenDetectionConfig,
+    Field(discriminator="name"),
 ]
 
 
@@ -26,6 +29,8 @@ class PretrainRecipe(Training):
     encoder: EncoderConfig | None = Field(None, description="the network, for objectives that train one")
     decoder: DecoderFamily | None = Field(None, description="the network, for objective causal_lm")
     objective: Objective
+    rows: Rows = Field(description="which tokens stand in a row")
+    masks: Masks = Field(description="how often what is drawn for a row changes")
     max_valid_rows: int = Field(1024, ge=1, description="most rows of the valid split scored at a time")
 
     @model_validator(mode="after")
@@ -38,6 +43,25 @@ class PretrainRecipe(Training):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_rows(self) -> Self:
+        if missing := sorted(self.objective.needs - self.rows.gives):
+            raise ValueError(
+                f"rows {self.rows.name} have no {missing[0]}, which objective {self.objective.name} needs; "
+                f"take rows {'stream' if missing == ['labels'] else 'segment_pairs'}"
+            )
+        if "labels" in self.rows.gives - self.objective.needs:
+            raise ValueError(
+                f"rows {self.rows.name} hold what follows each token, objective {self.objective.name} makes "
+                "labels of its own; take rows full_sentences"
+            )
+        if self.encoder and "token_type_ids" in self.rows.gives and self.encoder.num_token_types < 2:
+            raise ValueError(
+                f"rows {self.rows.name} have two token types, encoder.num_token_types is "
+                f"{self.encoder.num_token_types}; take 2 of them, or rows full_sentences"
+            )
+        return self
+
     @property
     def network(self) -> EncoderConfig | DecoderConfig:
         """What is trained."""
@@ -45,7 +69,7 @@ class PretrainRecipe(Training):
         assert network is not None
         return network
 
-    def build(self, vocabulary: Vocabulary) -> MaskedLM | ReplacedTokenDetection | CausalLM:
+    def build(self, vocabulary: Vocabulary) -> CausalLM | MaskedLM | NextSentence | ReplacedTokenDetection:
         """A new Learner, its weights a function of `seed` alone."""
         if isinstance(self.objective, CausalLMConfig):
             assert self.decoder is not None
@@ -59,6 +83,8 @@ __all__ = [
     "CausalLMConfig",
     "MaskedLM",
     "MaskedLMConfig",
+    "NextSentence",
+    "NextSentenceConfig",
     "Objective",
     "PretrainRecipe",
     "ReplacedTokenDetection",

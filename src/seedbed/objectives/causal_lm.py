@@ -7,14 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from seedbed.config import Strict
-from seedbed.data.packing import PackedRows, Prepare
-from seedbed.data.stream_rows import StreamRows
+from seedbed.data.packing import Ids, Prepare
 from seedbed.learner import Accumulator, Batch, Learner
 from seedbed.models import Decoder, DecoderConfig, save_decoder
 from seedbed.models.vocabulary_loss import LARGE_CHUNK_ELEMENTS, VocabularyLoss, vocabulary_loss
@@ -28,21 +25,20 @@ class CausalLMConfig(Strict):
     name: Literal["causal_lm"]
 
     network: ClassVar[str] = "decoder"
-    rows: ClassVar[type[PackedRows]] = StreamRows
+    needs: ClassVar[frozenset[str]] = frozenset({"labels"})
 
     def prepare(self, vocabulary: Vocabulary) -> Prepare:
-        """What turns (rows of L + 1 tokens, number of the first presentation, seed) into a batch."""
-        return shift
+        """What turns (rows_BL, their draws, seed) into a batch; the labels come with the rows."""
+        return unchanged
 
     def build(self, decoder: DecoderConfig, vocabulary: Vocabulary, *, seed: int = 0) -> "CausalLM":
         """A new Learner, its weights a function of `seed` alone."""
         return CausalLM(decoder.build(vocabulary, seed=seed))
 
 
-def shift(rows: npt.NDArray[np.int64], first_presentation: int, seed: int) -> dict[str, Tensor]:
-    """Rows (B, L + 1) to input_ids (B, L) and labels (B, L), the token after each: nothing is drawn."""
-    tokens = torch.from_numpy(np.asarray(rows, np.int64))
-    return {"input_ids": tokens[:, :-1].contiguous(), "labels": tokens[:, 1:].contiguous()}
+def unchanged(rows_BL: Ids, draws: int | Ids, seed: int) -> dict[str, Tensor]:
+    """Nothing is drawn and nothing hidden."""
+    return {"input_ids": torch.from_numpy(rows_BL)}
 
 
 class CausalLM(Learner):

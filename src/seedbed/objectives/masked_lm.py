@@ -1,6 +1,6 @@
 """Masked language modelling: BERT (arXiv 1810.04805, section 3.1), RoBERTa (1907.11692, section 4.1).
 
-Masks are drawn anew at each presentation. Shapes: B rows, L positions, N masked positions, D hidden size.
+Shapes: B rows, L positions, N masked positions, D hidden size.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,6 @@ from pydantic import Field
 from torch import Tensor
 
 from seedbed.config import Strict
-from seedbed.data.packing import PackedRows
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
 from seedbed.metrics import perplexity
 from seedbed.models import Encoder, EncoderConfig, MaskedLMHead, save_pretrained
@@ -28,10 +27,10 @@ class MaskedLMConfig(Strict):
     masking: Masking = Field(default_factory=lambda: Masking(share=0.15, mask=0.8, random=0.1, keep=0.1))
 
     network: ClassVar[str] = "encoder"
-    rows: ClassVar[type[PackedRows]] = PackedRows
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     def prepare(self, vocabulary: Vocabulary) -> Masker:
-        """What turns (rows_BL, number of the first presentation, seed) into a batch."""
+        """What turns (rows_BL, their draws, seed) into a batch."""
         return self.masking.prepare(vocabulary)
 
     def build(self, encoder: EncoderConfig, vocabulary: Vocabulary, *, seed: int = 0) -> "MaskedLM":
@@ -61,8 +60,15 @@ class MaskedLM(Learner):
     def predict(self, batch: Batch, *, count_correct: bool = False) -> VocabularyLoss:
         """Summed loss over the masked positions."""
         hidden_ND = self.encoder(
-            batch["input_ids"], batch.get("attention_mask"), selected_N=batch["masked_index"]
+            batch["input_ids"],
+            batch.get("attention_mask"),
+            batch.get("token_type_ids"),
+            selected_N=batch["masked_index"],
         )
+        return self.predict_from(hidden_ND, batch, count_correct=count_correct)
+
+    def predict_from(self, hidden_ND: Tensor, batch: Batch, *, count_correct: bool = False) -> VocabularyLoss:
+        """The same from the encoder's vectors at the masked positions."""
         return vocabulary_loss(
             self.head(hidden_ND),
             self.encoder.embeddings.token.weight,

@@ -1,10 +1,11 @@
 """Which tokens are hidden and what stands in their place: BERT, arXiv 1810.04805, section 3.1.
 
+What is chosen (tokens, words) is a unit's business: single_tokens.py, whole_words.py.
+
 Shapes: B rows, L positions, N chosen positions of all rows, R tokens of text in the vocabulary.
 """
 
-from collections.abc import Sequence
-from typing import Protocol, Self
+from typing import Annotated, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +14,14 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from seedbed.config import Strict, UserError
-from seedbed.data.randomness import uniform
+from seedbed.data.randomness import uniform_at
+from seedbed.fidelity import Deviation
+from seedbed.objectives.single_tokens import Ids, SingleTokensConfig, Uniforms, choose_positions
+from seedbed.objectives.whole_words import WholeWordsConfig
 
-Ids = npt.NDArray[np.int64]
-Uniforms = npt.NDArray[np.float64]
+__all__ = ["Masker", "Masking", "Unit", "choose_positions", "corrupt"]
+
+Unit = Annotated[SingleTokensConfig | WholeWordsConfig, Field(discriminator="name")]
 
 
 class Vocabulary(Protocol):
@@ -30,6 +35,7 @@ class Vocabulary(Protocol):
     def mask_id(self) -> int: ...
     @property
     def special_ids(self) -> tuple[int, ...]: ...
+    def begins_word(self) -> npt.NDArray[np.bool_]: ...
 
 
 class Masking(Strict):
@@ -39,6 +45,9 @@ class Masking(Strict):
     mask: float = Field(ge=0, le=1)
     random: float = Field(ge=0, le=1)
     keep: float = Field(ge=0, le=1)
+    unit: Unit = Field(
+        default_factory=lambda: SingleTokensConfig(name="single_tokens"), description="what is chosen as one"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -53,7 +62,7 @@ class Masking(Strict):
 
 
 class Masker:
-    """Rows to a batch, each row's corruption a function of (seed, number of its presentation).
+    """Rows to a batch, each row's corruption a function of (seed, number of its draw).
 
     The batch holds input_ids (B, L), masked_index (N: positions in the flattened rows, ascending),
     labels (N: the tokens that stood there), sampling_uniform (N) if asked for, and attention_mask
@@ -64,23 +73,23 @@ class Masker:
         self.masking = masking
         self.sampling = sampling
         self.pad_id, self.mask_id = vocabulary.pad_id, vocabulary.mask_id
-        self.special_ids = vocabulary.special_ids
+        self.choose = masking.unit.prepare(vocabulary, share=masking.share)
         self.text_ids = np.setdiff1d(np.arange(vocabulary.size), vocabulary.special_ids)
         if not self.text_ids.size:
             raise UserError(
                 f"tokenizer: all {vocabulary.size} tokens are special; train it on text, with more tokens"
             )
 
-    def __call__(self, rows_BL: Ids, first_presentation: int, seed: int) -> dict[str, Tensor]:
+    def __call__(self, rows_BL: Ids, draws: int | Ids, seed: int) -> dict[str, Tensor]:
+        """`draws` has a number for each row; one number stands for itself and its successors."""
         rows_BL = np.asarray(rows_BL, np.int64)
         B, L = rows_BL.shape
+        draws_B = np.arange(draws, draws + B) if isinstance(draws, int) else draws
 
         def draw(stream: str) -> Uniforms:
-            return uniform(seed, f"masking/{stream}", first_presentation, B, L)
+            return uniform_at(seed, f"masking/{stream}", draws_B, L)
 
-        chosen_N = choose_positions(
-            rows_BL, special_ids=self.special_ids, share=self.masking.share, uniforms_BL=draw("position")
-        )
+        chosen_N = self.choose(rows_BL, uniforms_BL=draw("position"))
         corrupted_BL = corrupt(
             rows_BL,
             chosen_N,
@@ -102,30 +111,6 @@ class Masker:
         return batch
 
 
-def choose_positions(
-    input_ids_BL: Ids, *, special_ids: Sequence[int], share: float, uniforms_BL: Uniforms
-) -> Ids:
-    """Positions in the flattened rows, ascending: of each row those with the smallest uniforms.
-
-    Exactly round(share * tokens that are not special) per row, half rounded up, at least 1 where there
-    is any, as the official codes of BERT and ELECTRA do (they draw no coin per token).
-    """
-    length = input_ids_BL.shape[1]
-    candidate_BL = ~np.isin(input_ids_BL, special_ids)
-    num_candidates_B = candidate_BL.sum(1)
-    num_chosen_B = np.minimum(
-        np.maximum(np.floor(share * num_candidates_B + 0.5).astype(np.int64), 1), num_candidates_B
-    )
-    # Uniforms as integers with the position in the low bits: no two of a row are equal, and integers
-    # sort several times faster than indices do.
-    bits = length.bit_length()
-    keys_BL = (uniforms_BL * 2.0 ** (62 - bits)).astype(np.int64) << bits | np.arange(length)
-    keys_BL[~candidate_BL] = np.iinfo(np.int64).max
-    sorted_BL = np.sort(keys_BL, axis=1)
-    largest_B = np.take_along_axis(sorted_BL, np.maximum(num_chosen_B - 1, 0)[:, None], axis=1)
-    return np.flatnonzero((keys_BL <= largest_B) & (num_chosen_B > 0)[:, None])
-
-
 def corrupt(
     input_ids_BL: Ids,
     chosen_N: Ids,
@@ -145,3 +130,45 @@ def corrupt(
     drawn_N = text_ids_R[(token_uniforms_N[random_N] * len(text_ids_R)).astype(np.int64)]
     flat[chosen_N[random_N]] = drawn_N
     return corrupted_BL
+
+
+DEVIATIONS = (
+    Deviation(
+        system="BERT",
+        theirs="15 % of all positions of a row, [CLS] and [SEP] counted in, at most max_predictions_per_seq.",
+        ours="15 % of the tokens of text of a row, rounded half up, at least one; no other bound.",
+        why="The paper speaks of tokens. The difference is under 2 % of the predictions at 128 positions.",
+        source="google-research/bert create_pretraining_data.py",
+    ),
+    Deviation(
+        system="BERT",
+        theirs="A random token is any of the vocabulary, [PAD] and the unused ones too.",
+        ours="A random token is one of text.",
+        why="Special tokens have a place of their own in a row; fairseq draws none either.",
+        source="google-research/bert create_pretraining_data.py; fairseq mask_tokens_dataset.py",
+    ),
+    Deviation(
+        system="BERT",
+        theirs="[UNK] may be masked and predicted.",
+        ours="[UNK] is a special token: never chosen, never drawn.",
+        why="To predict that something was unknown teaches nothing about the text.",
+        source="google-research/bert create_pretraining_data.py",
+    ),
+    Deviation(
+        system="RoBERTa",
+        theirs="The number of masked tokens of a row is rounded up or down by chance, and <s> and </s> may "
+        "be among them.",
+        ours="Exactly round(share * tokens of text) of a row, never a special token.",
+        why="The same in the mean, without noise, and the same code as for BERT and ELECTRA.",
+        source="fairseq mask_tokens_dataset.py",
+    ),
+    Deviation(
+        system="ELECTRA",
+        theirs="Positions are drawn with replacement: some are drawn twice, so fewer than 15 % are masked "
+        "and a few count twice in the generator's loss; [UNK] may be among them.",
+        ours="Exactly round(share * tokens of text) different positions of a row.",
+        why="What the paper says (section 2); the official code's drawing is a by-product of its TPU code. "
+        "At 128 positions it leaves about 7 % fewer positions masked.",
+        source="arXiv 2003.10555, section 2; google-research/electra pretrain/pretrain_helpers.py",
+    ),
+)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seedbed.config import Strict, UserError
-from seedbed.data.packing import PackedRows
+from seedbed.fidelity import Deviation
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
 from seedbed.models import DiscriminatorHead, Encoder, EncoderConfig, MaskedLMHead, save_pretrained
 from seedbed.objectives.masked_lm import MaskedLM
@@ -36,10 +36,10 @@ class ReplacedTokenDetectionConfig(Strict):
     discriminator_weight: float = Field(50.0, gt=0, description="lambda of the paper")
 
     network: ClassVar[str] = "encoder"
-    rows: ClassVar[type[PackedRows]] = PackedRows
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     def prepare(self, vocabulary: Vocabulary) -> Masker:
-        """What turns (rows_BL, number of the first presentation, seed) into a batch."""
+        """What turns (rows_BL, their draws, seed) into a batch."""
         return self.masking.prepare(vocabulary, sampling=True)
 
     def generator(self, encoder: EncoderConfig) -> EncoderConfig:
@@ -141,7 +141,9 @@ class ReplacedTokenDetection(Learner):
         corrupted_BL = rows_BL.flatten().index_copy(0, masked_N, predicted.sampled_N).view_as(rows_BL)
         replaced_BL = torch.zeros(rows_BL.numel(), dtype=torch.bool, device=rows_BL.device)
         replaced_BL = replaced_BL.index_copy(0, masked_N, predicted.sampled_N != labels_N).view_as(rows_BL)
-        logits_BL = self.head(self.encoder(corrupted_BL, batch.get("attention_mask")))
+        logits_BL = self.head(
+            self.encoder(corrupted_BL, batch.get("attention_mask"), batch.get("token_type_ids"))
+        )
         logits_BL = logits_BL.to(torch.promote_types(logits_BL.dtype, torch.float32))
         return predicted.total, predicted.correct_N, logits_BL, replaced_BL
 
@@ -194,3 +196,36 @@ def detection_total(logits_BL: Tensor, replaced_BL: Tensor, attention_mask_BL: T
         logits_BL, replaced_BL.to(logits_BL.dtype), reduction="none"
     )
     return losses_BL.sum() if attention_mask_BL is None else (losses_BL * attention_mask_BL).sum()
+
+
+DEVIATIONS = (
+    Deviation(
+        system="ELECTRA",
+        theirs="The paper replaces every chosen token by [MASK] before the generator reads; the official "
+        "code 85 % of them and leaves 15 % as they are.",
+        ours="As the official code; the recipes electra_*-as_published take the paper's.",
+        why="The published checkpoints were made by that code. The discriminator sees [MASK] in neither.",
+        source="arXiv 2003.10555, section 2; google-research/electra pretrain/pretrain_helpers.py",
+    ),
+    Deviation(
+        system="ELECTRA",
+        theirs="Replacements are drawn by adding Gumbel noise to the logits of the whole vocabulary.",
+        ours="By inverting the cumulative distribution at one uniform per position.",
+        why="The same distribution from one random number a position in place of one a token.",
+        source="google-research/electra pretrain/pretrain_helpers.py",
+    ),
+    Deviation(
+        system="ELECTRA",
+        theirs="The paper shares token and position embeddings between generator and discriminator.",
+        ours="As the official code: token, position and type embeddings and their norm are one module.",
+        why="The published checkpoints were made by that code.",
+        source="arXiv 2003.10555, section 3.2; google-research/electra run_pretraining.py",
+    ),
+    Deviation(
+        system="ELECTRA",
+        theirs="The generator has max(1, width / 64) heads and a feed-forward width of four times its own.",
+        ours="Width, feed-forward width and heads are generator_ratio of the encoder's, rounded.",
+        why="The paper's words; for the published sizes both are the same.",
+        source="arXiv 2003.10555, appendix A; google-research/electra run_pretraining.py",
+    ),
+)

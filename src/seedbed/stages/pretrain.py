@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from seedbed.data.packing import PackedRows
 from seedbed.data.shards import TokenStore
 from seedbed.learner import Batch
 from seedbed.objectives import PretrainRecipe
@@ -26,10 +27,9 @@ def run(workspace: Workspace, recipe: PretrainRecipe) -> None:
     vocabulary = Vocabulary.load(folder / "tokenizer")
     learner, length = recipe.build(vocabulary), recipe.network.max_length
     rows = {
-        split: recipe.objective.rows(
-            TokenStore.open(folder, split),
-            max_length=length,
-            vocabulary=vocabulary,
+        split: PackedRows(
+            recipe.rows.build(TokenStore.open(folder, split), max_length=length, vocabulary=vocabulary),
+            masks=recipe.masks,
             seed=recipe.seed,
             prepare=recipe.objective.prepare(vocabulary),
         )
@@ -45,6 +45,7 @@ def run(workspace: Workspace, recipe: PretrainRecipe) -> None:
             {
                 "tokens/train_rows": rows["train"].num_rows,
                 "tokens/left_out": rows["train"].num_dropped_tokens,
+                "tokens/padding_share": rows["train"].num_padding / (rows["train"].num_rows * length),
                 "tokens/epochs": recipe.max_steps * recipe.global_batch_size / rows["train"].num_rows,
             }
         )

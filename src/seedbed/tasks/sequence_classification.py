@@ -18,7 +18,13 @@ from seedbed import metrics
 from seedbed.config import Strict
 from seedbed.data.randomness import derive_seed
 from seedbed.learner import Accumulator, Batch, Learner
-from seedbed.models import SequenceClassifier, build_sequence_classifier, classifier_on, load_encoder
+from seedbed.models import (
+    SequenceClassifier,
+    build_sequence_classifier,
+    classifier_on,
+    load_encoder,
+    load_pooler,
+)
 from seedbed.tokenization import Vocabulary
 
 
@@ -79,7 +85,10 @@ class EncoderClassifierConfig(Strict):
     classifier_dropout: float = Field(0.1, ge=0, lt=1)
 
     def build(self, backbone: Path, *, num_labels: int, seed: int) -> SequenceClassification:
-        """The Learner before its first step; what is not loaded is a function of `seed`."""
+        """The Learner before its first step; what is not loaded is a function of `seed`.
+
+        A BERT that learned to predict the next sentence lends its pooler; any other head is new.
+        """
         loaded = load_encoder(backbone, dropout=self.dropout, attention_dropout=self.attention_dropout)
         if self.weights == "random":
             return SequenceClassification(
@@ -97,5 +106,6 @@ class EncoderClassifierConfig(Strict):
                 num_labels=num_labels,
                 dropout=self.classifier_dropout,
                 seed=derive_seed(seed, "head"),
+                pooler=load_pooler(backbone),
             )
         )

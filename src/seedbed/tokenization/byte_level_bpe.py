@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from seedbed.config import Strict, UserError
+from seedbed.fidelity import Deviation
 
 if TYPE_CHECKING:
     import tokenizers
@@ -70,3 +71,14 @@ class ByteLevelBPEConfig(Strict):
             ("</s>", 2), ("<s>", 0), trim_offsets=True, add_prefix_space=self.add_prefix_space
         )
         return tokenizer
+
+
+DEVIATIONS = (
+    Deviation(
+        system="RoBERTa",
+        theirs="GPT-2's vocabulary of 50K, learned on its text; bytes as they come.",
+        ours="A vocabulary learned on your corpus; text is composed (NFC) first.",
+        why="Hangul typed composed and decomposed must meet the same tokens.",
+        source="arXiv 1907.11692, section 4.4",
+    ),
+)

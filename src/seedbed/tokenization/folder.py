@@ -1,14 +1,17 @@
 """The Hugging Face tokenizer folder (tokenizer.json, tokenizer_config.json): write, copy, load."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from seedbed.config import UserError
+from seedbed.tokenization.words import word_starts
 from seedbed.workspace import write_json
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import tokenizers
 
 TOKENIZER = "tokenizer.json"
@@ -90,6 +93,14 @@ class Vocabulary:
     mask_id: int
     special_ids: tuple[int, ...]
     """Every id that stands for no text, sorted."""
+    word_starts: bytes = field(default=b"", repr=False)
+    """A byte for each id, 1 where the token begins a word; empty where the tokenizer cannot tell."""
+
+    def begins_word(self) -> "npt.NDArray[np.bool_]":
+        """`word_starts` as an array over ids."""
+        import numpy as np
+
+        return np.frombuffer(self.word_starts, dtype=np.bool_)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -111,7 +122,9 @@ class Vocabulary:
         special = sorted(set(ids.values()) | {index for index, token in added.items() if token.special})
         # holes between ids are possible in foreign tokenizers: embeddings must reach the largest id
         size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
-        return cls(size=size, special_ids=tuple(special), **ids)
+        return cls(
+            size=size, special_ids=tuple(special), word_starts=word_starts(tokenizer, size=size), **ids
+        )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

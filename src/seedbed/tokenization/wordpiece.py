@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from seedbed.config import Strict, UserError
+from seedbed.fidelity import Deviation
 
 if TYPE_CHECKING:
     import tokenizers
@@ -152,3 +153,22 @@ def _joined(texts: Iterable[str], characters: int) -> Iterator[str]:
             waiting, size = [], 0
     if waiting:
         yield "\n".join(waiting)
+
+
+DEVIATIONS = (
+    Deviation(
+        system="BERT",
+        theirs="Uncased models strip accents, and text is left decomposed.",
+        ours="Accents are kept unless strip_accents says otherwise; text is composed (NFC) before and after.",
+        why="Decomposed Hangul would fall into jamo, and every Korean word with it.",
+        source="google-research/bert tokenization.py",
+    ),
+    Deviation(
+        system="BERT",
+        theirs="The published vocabulary, learned by code that was never published; [PAD] is 0, [UNK] 100, "
+        "[CLS] 101, [SEP] 102, [MASK] 103.",
+        ours="A vocabulary learned on your corpus by the tokenizers library; the special tokens are 0 to 4.",
+        why="Yours fits your text. The names are the same, so transformers reads either.",
+        source="google-research/bert README.md",
+    ),
+)

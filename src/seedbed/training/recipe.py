@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from seedbed.config import Machine, Strict, UserError
+from seedbed.fidelity import Deviation
 from seedbed.training.optim import Optimizer
 from seedbed.training.schedules import Schedule
 from seedbed.training.validation import Precision
@@ -56,3 +57,57 @@ def accumulation(recipe: Training, machine: Machine, example_tokens: int, where:
             "devices); raise tokens_per_device in the machine file"
         )
     return count
+
+
+DEVIATIONS = (
+    Deviation(
+        system="BERT",
+        theirs="The official optimizer leaves out Adam's correction of the first steps' bias.",
+        ours="Torch's AdamW corrects it.",
+        why="It is Adam as published, and fused. Behind a warmup of 10,000 steps little of it is left.",
+        source="google-research/bert optimization.py",
+    ),
+    Deviation(
+        system="BERT",
+        theirs="The decay begins at step 0 and shows when warmup ends: the rate steps down from the peak to "
+        "99 % of it (10,000 of 1,000,000 steps). The first step has rate 0.",
+        ours="The decay begins when warmup ends. The first step has the first part of the peak.",
+        why="No jump, and no step is wasted.",
+        source="google-research/bert optimization.py",
+    ),
+    Deviation(
+        system="ELECTRA",
+        theirs="The official optimizer leaves out Adam's correction of the first steps' bias.",
+        ours="Torch's AdamW corrects it.",
+        why="As for BERT.",
+        source="google-research/electra model/optimization.py",
+    ),
+    Deviation(
+        system="ELECTRA",
+        theirs="Warmup multiplies a decay that began at step 0, so the peak is not quite reached.",
+        ours="The decay begins when warmup ends.",
+        why="The rate of the recipe is the rate that is reached.",
+        source="google-research/electra model/optimization.py",
+    ),
+    Deviation(
+        system="RoBERTa",
+        theirs="fairseq's Adam decays every parameter, biases and norms too.",
+        ours="Weight decay falls on matrices only.",
+        why="As BERT and ELECTRA train; the paper does not say.",
+        source="fairseq fairseq/optim/adam.py",
+    ),
+    Deviation(
+        system="RoBERTa",
+        theirs="Mixed precision in fp16.",
+        ours="Mixed precision in bf16, without scaling of the loss; precision fp32 is there.",
+        why="bf16 has fp32's range. The optimizer's state and the losses are fp32 in both.",
+        source="arXiv 1907.11692, section 3.1",
+    ),
+    Deviation(
+        system="RoBERTa",
+        theirs="Gradients are not clipped.",
+        ours="gradient_clip of the recipes is 1e9, which no norm reaches.",
+        why="The loop always clips; a bound that is never met changes no bit.",
+        source="arXiv 1907.11692, appendix, table 9",
+    ),
+)
