@@ -11,6 +11,6 @@ KINDS: dict[str, dict[str, Any]] = {
     "lamb": {"learning_rate": 0.02},
     "muon": {
         "learning_rate": 0.02, "rate_adjustment": "original", "others": {"learning_rate": 0.01},
-        "others_below": ["embeddings", "head", "second"],
+        "others_below": ["head", "second"],
     },
 }  # fmt: skip

@@ -8,6 +8,8 @@ import torch
 
 from seedbed.config import UserError
 from seedbed.training.optim import AdamWConfig, MuonConfig
+from tests.models.decoders import GPTS, shaken
+from tests.objectives.batches import make_electra
 from tests.training.optim.trajectories import Floats, give, module, walk, walk_by_hand
 
 SETTINGS = {
@@ -89,12 +91,22 @@ def test_the_modules_named_decide() -> None:
         MuonConfig.parse(SETTINGS | {"others_below": ["first"]}, "optimizer").build(module()).param_groups
     )
     found = {(group["part"], len(group["params"])): group["lr"] for group in groups}
-    # Muon: embeddings, second, head; AdamW: first.weight, and every vector
-    assert found == {(0, 3): 0.02, (1, 1): 0.003, (1, 5): 0.003}
+    # Muon: second, head; AdamW: the embeddings, first, and every vector
+    assert found == {(0, 2): 0.02, (1, 2): 0.003, (1, 5): 0.003}
     with pytest.raises(UserError, match="leaves Muon no matrix; name fewer modules"):
-        MuonConfig.parse(
-            SETTINGS | {"others_below": ["embeddings", "first", "second", "head"]}, "optimizer"
-        ).build(module())
+        MuonConfig.parse(SETTINGS | {"others_below": ["first", "second", "head"]}, "optimizer").build(
+            module()
+        )
+
+
+@pytest.mark.parametrize("name", ["electra", *GPTS])
+def test_in_a_real_network_muon_has_the_matrices_of_the_blocks(name: str) -> None:
+    network = make_electra() if name == "electra" else shaken(name)
+    groups = MuonConfig.parse(SETTINGS, "optimizer").build(network).param_groups
+    muons = {id(p) for group in groups if group["part"] == 0 for p in group["params"]}
+    for key, parameter in network.named_parameters():
+        inside = parameter.ndim == 2 and ("blocks." in key or "projection." in key)
+        assert (id(parameter) in muons) == inside, key
 
 
 def test_a_closure_is_called_once() -> None:

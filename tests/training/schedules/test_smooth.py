@@ -86,6 +86,13 @@ def test_inverse_sqrt_is_the_formula_of_the_paper() -> None:
         assert own.factor(number - 1, 100_000) == pytest.approx(paper(number) / paper(4000), abs=TOLERANCE)
 
 
+def test_a_decay_may_end_before_the_run() -> None:
+    """As GPT-3 trained: down to a tenth, and on at that."""
+    own = factors(schedule(CosineConfig, warmup_steps=10, decay_steps=90, min_factor=0.1), 200)
+    assert own[:100] == factors(schedule(CosineConfig, warmup_steps=10, min_factor=0.1), 100)
+    assert own[100:] == [0.1] * 100
+
+
 def test_behind_its_end_a_schedule_stays_at_the_end() -> None:
     for model in (LinearConfig, CosineConfig):
         assert schedule(model, min_factor=0.25).factor(2 * STEPS, STEPS) == 0.25

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import nn
 
 from seedbed.config import Strict
-from seedbed.training.optim.base import Group, OptimizerBase
+from seedbed.training.optim.base import Group, OptimizerBase, trainable
 
 
 class AdamConfig(OptimizerBase):
@@ -20,11 +20,12 @@ class AdamConfig(OptimizerBase):
     beta2: float = Field(0.999, ge=0, lt=1)
     epsilon: float = Field(1e-8, gt=0)
 
-    def assemble(
-        self, named: list[tuple[str, nn.Parameter]], scale: Callable[[str], float]
-    ) -> torch.optim.Optimizer:
+    def assemble(self, module: nn.Module, scale: Callable[[str], float]) -> torch.optim.Optimizer:
         return torch.optim.Adam(
-            self.groups(named, scale), betas=(self.beta1, self.beta2), eps=self.epsilon, fused=True
+            self.groups(trainable(module), scale),
+            betas=(self.beta1, self.beta2),
+            eps=self.epsilon,
+            fused=True,
         )
 
 
@@ -46,7 +47,5 @@ class AdamWConfig(AdamWSettings, OptimizerBase):
 
     name: Literal["adamw"]
 
-    def assemble(
-        self, named: list[tuple[str, nn.Parameter]], scale: Callable[[str], float]
-    ) -> torch.optim.Optimizer:
-        return self.adamw(self.groups(named, scale))
+    def assemble(self, module: nn.Module, scale: Callable[[str], float]) -> torch.optim.Optimizer:
+        return self.adamw(self.groups(trainable(module), scale))

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from seedbed.training.optim.base import OptimizerBase
+from seedbed.training.optim.base import OptimizerBase, trainable
 
 
 class AdagradConfig(OptimizerBase):
@@ -17,11 +17,9 @@ class AdagradConfig(OptimizerBase):
     initial_accumulator: float = Field(0.0, ge=0, description="the sum before the first gradient")
     epsilon: float = Field(1e-10, gt=0)
 
-    def assemble(
-        self, named: list[tuple[str, nn.Parameter]], scale: Callable[[str], float]
-    ) -> torch.optim.Optimizer:
+    def assemble(self, module: nn.Module, scale: Callable[[str], float]) -> torch.optim.Optimizer:
         return torch.optim.Adagrad(
-            self.groups(named, scale),
+            self.groups(trainable(module), scale),
             initial_accumulator_value=self.initial_accumulator,
             eps=self.epsilon,
             fused=True,
@@ -37,12 +35,10 @@ class RMSpropConfig(OptimizerBase):
     momentum: float = Field(0.0, ge=0, lt=1)
     centered: bool = Field(False, description="divide by the standard deviation (Graves 2013)")
 
-    def assemble(
-        self, named: list[tuple[str, nn.Parameter]], scale: Callable[[str], float]
-    ) -> torch.optim.Optimizer:
+    def assemble(self, module: nn.Module, scale: Callable[[str], float]) -> torch.optim.Optimizer:
         # torch has no fused kernel of it
         return torch.optim.RMSprop(
-            self.groups(named, scale),
+            self.groups(trainable(module), scale),
             alpha=self.smoothing,
             eps=self.epsilon,
             momentum=self.momentum,

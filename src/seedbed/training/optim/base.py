@@ -61,14 +61,11 @@ class OptimizerBase(Strict):
 
         `depths` holds the layer of each parameter by name, from 0; `layer_decay` needs it.
         """
-        named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
-        return self.assemble(named, lambda name: batch_scale * self._layer_scale(name, depths or {}))
+        return self.assemble(module, lambda name: batch_scale * self._layer_scale(name, depths or {}))
 
     @abstractmethod
-    def assemble(
-        self, named: list[tuple[str, nn.Parameter]], scale: Callable[[str], float]
-    ) -> torch.optim.Optimizer:
-        """The optimizer of these parameters, each at `scale(name)` of its learning rate."""
+    def assemble(self, module: nn.Module, scale: Callable[[str], float]) -> torch.optim.Optimizer:
+        """The optimizer, each parameter at `scale(name)` of its learning rate."""
 
     def groups(self, named: Iterable[tuple[str, nn.Parameter]], scale: Callable[[str], float]) -> list[Group]:
         """The parameters by scale and weight decay, at this optimizer's learning rate."""
@@ -85,6 +82,11 @@ class OptimizerBase(Strict):
                 "remove it (null)"
             )
         return self.layer_decay.scale(depths[name], top=max(depths.values()))
+
+
+def trainable(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """What is to be trained, by name; a parameter shared by two parts once."""
+    return [(name, parameter) for name, parameter in module.named_parameters() if parameter.requires_grad]
 
 
 def parameter_groups(

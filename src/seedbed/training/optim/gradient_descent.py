@@ -7,7 +7,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from seedbed.training.optim.base import OptimizerBase
+from seedbed.training.optim.base import OptimizerBase, trainable
 
 
 class SGDConfig(OptimizerBase):
@@ -27,9 +27,7 @@ class SGDConfig(OptimizerBase):
             raise ValueError("nesterov is a kind of momentum, and momentum is 0; give momentum")
         return self
 
-    def assemble(
-        self, named: list[tuple[str, nn.Parameter]], scale: Callable[[str], float]
-    ) -> torch.optim.Optimizer:
+    def assemble(self, module: nn.Module, scale: Callable[[str], float]) -> torch.optim.Optimizer:
         return torch.optim.SGD(
-            self.groups(named, scale), momentum=self.momentum, nesterov=self.nesterov, fused=True
+            self.groups(trainable(module), scale), momentum=self.momentum, nesterov=self.nesterov, fused=True
         )

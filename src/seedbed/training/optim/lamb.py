@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from seedbed.training.optim.base import Group, OptimizerBase
+from seedbed.training.optim.base import Group, OptimizerBase, trainable
 
 
 class LAMBConfig(OptimizerBase):
@@ -26,10 +26,8 @@ class LAMBConfig(OptimizerBase):
     beta2: float = Field(0.999, ge=0, lt=1)
     epsilon: float = Field(1e-6, gt=0)
 
-    def assemble(
-        self, named: list[tuple[str, nn.Parameter]], scale: Callable[[str], float]
-    ) -> torch.optim.Optimizer:
-        groups = self.groups(named, scale)
+    def assemble(self, module: nn.Module, scale: Callable[[str], float]) -> torch.optim.Optimizer:
+        groups = self.groups(trainable(module), scale)
         for group in groups:
             group["adapts"] = group["params"][0].ndim >= 2
         return LAMB(groups, betas=(self.beta1, self.beta2), epsilon=self.epsilon)

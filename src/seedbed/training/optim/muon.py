@@ -10,7 +10,7 @@ from torch import nn
 
 from seedbed.config import UserError
 from seedbed.training.optim.adam import AdamWSettings
-from seedbed.training.optim.base import OptimizerBase, parameter_groups
+from seedbed.training.optim.base import OptimizerBase, parameter_groups, trainable
 
 
 class MuonConfig(OptimizerBase):
@@ -29,15 +29,19 @@ class MuonConfig(OptimizerBase):
     )
     others: AdamWSettings = Field(description="for all that Muon does not take")
     others_below: tuple[str, ...] = Field(
-        ("embeddings", "head"),
-        description="modules whose matrices are not Muon's: what looks up and what predicts",
+        ("head", "output"),
+        description="modules that predict: their matrices are not Muon's; nor are embeddings, anywhere",
     )
 
-    def assemble(
-        self, named: list[tuple[str, nn.Parameter]], scale: Callable[[str], float]
-    ) -> torch.optim.Optimizer:
+    def assemble(self, module: nn.Module, scale: Callable[[str], float]) -> torch.optim.Optimizer:
         """Raises UserError when no matrix is left for Muon."""
-        chosen = {name for name, p in named if p.ndim == 2 and not {*name.split(".")} & {*self.others_below}}
+        named = trainable(module)
+        tables = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
+        chosen = {
+            name
+            for name, p in named
+            if p.ndim == 2 and id(p) not in tables and not {*name.split(".")} & {*self.others_below}
+        }
         if not chosen:
             raise UserError(
                 f"optimizer.others_below: got {', '.join(self.others_below)}, which leaves Muon no matrix; "

@@ -1,6 +1,7 @@
 """Schedules without jumps: constant, or falling at every step."""
 
 import math
+from abc import abstractmethod
 from typing import Literal
 
 from pydantic import Field
@@ -17,35 +18,46 @@ class ConstantConfig(ScheduleBase):
         return 1.0
 
 
-class LinearConfig(ScheduleBase):
-    """Evenly down to `min_factor` at the end of the run (BERT, arXiv 1810.04805, section A.2)."""
+class Decay(ScheduleBase):
+    """From the peak down to `min_factor`, which then stays."""
 
-    name: Literal["linear"]
     min_factor: float = Field(0.0, ge=0, le=1)
+    decay_steps: int | None = Field(None, ge=1, description="null: down to the end of the run")
 
     def after_warmup(self, step: int, steps: int, history: History) -> float:
-        return above(self.min_factor, remaining(step, steps))
+        return above(self.min_factor, self.shape(step, self.decay_steps or steps))
+
+    @abstractmethod
+    def shape(self, step: int, steps: int) -> float:
+        """From 1 at step 0 to 0 at `steps` and after."""
 
 
-class PolynomialConfig(ScheduleBase):
-    """The share of the run that is left, to a power; below 1 falls late, above 1 early."""
+class LinearConfig(Decay):
+    """Evenly down (BERT, arXiv 1810.04805, section A.2)."""
+
+    name: Literal["linear"]
+
+    def shape(self, step: int, steps: int) -> float:
+        return remaining(step, steps)
+
+
+class PolynomialConfig(Decay):
+    """The share of the decay that is left, to a power; below 1 falls late, above 1 early."""
 
     name: Literal["polynomial"]
     power: float = Field(gt=0)
-    min_factor: float = Field(0.0, ge=0, le=1)
 
-    def after_warmup(self, step: int, steps: int, history: History) -> float:
-        return above(self.min_factor, remaining(step, steps) ** self.power)
+    def shape(self, step: int, steps: int) -> float:
+        return math.pow(remaining(step, steps), self.power)
 
 
-class CosineConfig(ScheduleBase):
-    """Half a cosine wave over the run (Loshchilov and Hutter 2017, arXiv 1608.03983, without restarts)."""
+class CosineConfig(Decay):
+    """Half a cosine wave (Loshchilov and Hutter 2017, arXiv 1608.03983, without restarts)."""
 
     name: Literal["cosine"]
-    min_factor: float = Field(0.0, ge=0, le=1)
 
-    def after_warmup(self, step: int, steps: int, history: History) -> float:
-        return above(self.min_factor, half_wave(step, steps))
+    def shape(self, step: int, steps: int) -> float:
+        return half_wave(step, steps)
 
 
 class InverseSqrtConfig(ScheduleBase):
