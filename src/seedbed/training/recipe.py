@@ -71,7 +71,8 @@ DEVIATIONS = (
         system="BERT",
         theirs="The decay begins at step 0 and shows when warmup ends: the rate steps down from the peak to "
         "99 % of it (10,000 of 1,000,000 steps). The first step has rate 0.",
-        ours="The decay begins when warmup ends. The first step has the first part of the peak.",
+        ours="The decay begins when warmup ends. The first step has the first stride of the warmup; "
+        "warmup.start 0 gives it rate 0.",
         why="No jump, and no step is wasted.",
         source="google-research/bert optimization.py",
     ),
