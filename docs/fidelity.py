@@ -21,7 +21,7 @@ HEAD = """# Fidelity: where we differ from the published systems
 Made by `make docs`; do not edit. The entries stand beside the code they describe, in the `DEVIATIONS` of its
 module. What is not listed is meant to be as published, and is a fault if it is not. Networks are not listed:
 every family gives the logits and gradients of transformers' class on the same weights
-(`tests/models/test_reference.py`).
+(`tests/models/test_reference.py`, `tests/models/test_decoder.py`).
 """
 RECIPES = """## Recipes
 
@@ -58,9 +58,13 @@ def held_against(name: str, known: list[str]) -> str | None:
     """The published recipe of a variant (`x-y` of `x`) or of a tiny version; None for a published one."""
     if "-" in name:
         return name.partition("-")[0]
-    family, _, size = name.partition("_")
-    published = [f"{family}_{other}" for other in ("small", "base", "medium")]
-    return next((one for one in published if one in known), None) if size == "tiny" else None
+    family = name.removesuffix("_tiny")
+    if family == name:
+        return None
+    others = [one for one in known if one == family or one.startswith(f"{family}_")]
+    others = [one for one in others if not one.endswith("_tiny") and "-" not in one]
+    published = [f"{family}_{size}" for size in ("small", "base", "medium")]
+    return next((one for one in published if one in others), others[0] if len(others) == 1 else None)
 
 
 @cache

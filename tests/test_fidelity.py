@@ -54,6 +54,10 @@ def test_what_a_recipe_is_held_against() -> None:
     assert fidelity.held_against("electra_tiny", known) == "electra_small"
     assert fidelity.held_against("electra_base", known) is None
     assert fidelity.held_against("gpt_tiny", known) is None
+    decoders = ["gpt1", "gpt1_tiny", "gpt_j_6b", "gpt_j_tiny", "gpt_neo_125m", "gpt_neo_tiny"]
+    assert fidelity.held_against("gpt_neo_tiny", decoders) == "gpt_neo_125m"
+    assert fidelity.held_against("gpt1_tiny", decoders) == "gpt1"
+    assert fidelity.held_against("gpt_j_6b", decoders) is None
 
 
 def test_an_outdated_page_is_told(

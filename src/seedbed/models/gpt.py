@@ -15,6 +15,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from torch import nn
 
+from seedbed.fidelity import Deviation
 from seedbed.models.causal_attention import CausalAttention, LocalAttention
 from seedbed.models.decoder import DecoderConfig
 from seedbed.models.layers import ParallelBlock, PostNormBlock
@@ -106,3 +107,43 @@ class GPTJConfig(DecoderConfig):
     def residual_std(self) -> float:
         """`init_scale` of the published code."""
         return 2 / (self.num_layers * sqrt(self.hidden_size))
+
+
+DEVIATIONS = (
+    Deviation(
+        system="GPT-1",
+        theirs="A BPE of 40,000 merges over characters, on text that ftfy mended and spaCy split.",
+        ours="Byte-level BPE as GPT-2's, learned on your corpus.",
+        why="No text is unknown, Korean least of all.",
+        source="Radford et al. 2018, section 4.1",
+    ),
+    Deviation(
+        system="GPT-2",
+        theirs="The released code draws the first position vectors at a standard deviation of 0.01.",
+        ours="initializer_range, 0.02, as all other first weights that write to no residual stream.",
+        why="The paper does not tell it, and transformers draws them so.",
+        source="openai/gpt-2 src/model.py",
+    ),
+    Deviation(
+        system="GPT-J",
+        theirs="First weights are drawn at 1 / sqrt(inputs), those that write to the residual stream at "
+        "2 / (layers sqrt(width)), all cut at two deviations.",
+        ours="The former at initializer_range, 0.02, the latter as published, none of them cut.",
+        why="transformers draws them so; at the published width 1 / sqrt(inputs) is 0.016.",
+        source="kingoflolz/mesh-transformer-jax mesh_transformer/layers.py",
+    ),
+    Deviation(
+        system="GPT-J",
+        theirs="The angles of rotary positions are computed in fp64.",
+        ours="In fp32, as transformers does.",
+        why="The same logits as its class; at position 2,000 the angles are 1e-4 apart.",
+        source="kingoflolz/mesh-transformer-jax mesh_transformer/layers.py",
+    ),
+    Deviation(
+        system="GPT-J",
+        theirs="A vocabulary of 50,257 tokens in matrices of 50,400 rows, to divide over 8 cores.",
+        ours="As many rows as the tokenizer has tokens.",
+        why="Rows that no token uses learn nothing but to be unlikely.",
+        source="kingoflolz/mesh-transformer-jax configs/6B_roto_256.json",
+    ),
+)
