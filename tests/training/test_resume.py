@@ -66,11 +66,8 @@ def in_halves(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("die", "code"),
     [
-        (["batch", 2, "SIGKILL", 0], -9),
         (["batch", 24, "SIGKILL", 0], -9),
         (["batch", 12, "SIGTERM", 0], 75),
-        (["batch", 31, "SIGUSR1", 0], 75),
-        (["valid", 21, "SIGKILL", 0], -9),
         (["save", 14, "SIGKILL", 0], -9),
     ],
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, list) else "",
@@ -90,6 +87,7 @@ def test_two_processes_equal_one(tmp_path: Path, in_halves: Path) -> None:
     assert_ends_alike(tmp_path, in_halves)
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_may_change_at_a_restart(tmp_path: Path, in_halves: Path) -> None:
     """Two processes, then one, then two again."""
     reached = []
@@ -114,22 +112,21 @@ def assert_ends_alike(one: Path, other: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize(
     "machine", [{}, {"workers": 2}, {"tokens_per_device": 3}], ids=["plain", "workers", "accumulation"]
 )
-def test_any_kill_anywhere(tmp_path: Path, processes: int, machine: dict[str, Any], seed: int) -> None:
-    """Three kills each, of any kind, place and process; then the run is left to end."""
-    draw = random.Random(f"{seed} {processes} {machine}")
+def test_any_kill_anywhere(tmp_path: Path, processes: int, machine: dict[str, Any]) -> None:
+    """Runs cut three times each, by any signal, at any place, in any process; then left to end."""
     run(tmp_path / "whole", processes=processes, **machine)
-    for _ in range(3):
-        # with workers batches are made in other processes, whose death is not the run's
-        place = draw.choice(["valid", "save"] if machine.get("workers") else ["batch", "valid", "save"])
-        signal = draw.choice(["SIGKILL", "SIGTERM", "SIGUSR1"])
-        rank = 0 if place == "save" else draw.randrange(processes)
-        run(
-            tmp_path / "cut", processes=processes, die=[[place, draw.randint(1, 20), signal, rank]], **machine
-        )
-    run(tmp_path / "cut", processes=processes, **machine)
-    assert end(tmp_path / "cut") == end(tmp_path / "whole")
+    for number in range(2):
+        draw = random.Random(f"{number} {processes} {machine}")
+        cut = tmp_path / f"cut-{number}"
+        for _ in range(3):
+            # with workers batches are made in other processes, whose death is not the run's
+            place = draw.choice(["valid", "save"] if "workers" in machine else ["batch", "valid", "save"])
+            name = draw.choice(["SIGKILL", "SIGTERM", "SIGUSR1"])
+            rank = 0 if place == "save" else draw.randrange(processes)
+            run(cut, processes=processes, die=[[place, draw.randint(1, 20), name, rank]], **machine)
+        run(cut, processes=processes, **machine)
+        assert end(cut) == end(tmp_path / "whole")
