@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED_EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: the same command continues the run
 TRAINING_VERBS = ("pretrain", "finetune", "forecast")
-READING_VERBS = ("generate", "score")
-"""Verbs that read a trained model and write no artifact, so they need no lock file."""
+PRINTING_VERBS = ("generate", "score", "plan")
+"""Verbs that write no artifact and no scratch: they print what they find."""
 SUMMARY = {
     "compose": "params.yaml and conf/ into params.lock.yaml",
     "fetch": "get a source into data/raw/",
@@ -31,6 +31,7 @@ SUMMARY = {
     "forecast": "train forecasters on a panel into models/forecast/",
     "evaluate": "open the test splits once and write reports/",
     "tune": "search settings of a fine-tuning run on its valid split",
+    "plan": "what a pretraining run will take here, from a short probe, and what it took",
     "generate": "continue a prompt with a pretrained decoder",
     "score": "perplexity and last words of a text file by a pretrained decoder",
     "deliver": "send what tracking could not deliver earlier",
@@ -45,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
         description="Text encoders and forecasters from raw data to evaluated models. `dvc repro` runs all.",
         epilog=f"verbs:\n{verbs}\n\nRuns are the names in params.yaml. With key=value the result goes to "
         "scratch, never into DVC's outs.\ngenerate RUN PROMPT and score RUN FILE take a pretrain run or a "
-        "model folder, and key=value for how.\n"
+        "model folder, and key=value for how; plan RUN takes the run's own keys, and probe.seconds.\n"
         "The machine file is chosen by SEEDBED_MACHINE (conf/machine/). "
         "Exit codes: 0 done, 2 your input needs mending, 75 stopped and saved, run again.",
     )
@@ -100,7 +101,7 @@ def _dispatch(verb: str, arguments: list[str]) -> None:
         count = import_module("seedbed.tracking").deliver_all(root / machine.scratch, machine.tracking_uri)
         print(f"deliver: {count} journals are in {machine.tracking_uri}")
         return
-    if verb in READING_VERBS:
+    if verb in PRINTING_VERBS:
         import_module(f"seedbed.stages.{verb}").run(root, machine, arguments)
         return
     run = "report"

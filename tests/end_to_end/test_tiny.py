@@ -142,6 +142,11 @@ def test_overrides_go_to_scratch_and_a_kill_resumes_to_the_same_bytes(project: P
     assert sorted((project / "models/pretrain/electra_tiny").iterdir()) == before
 
 
+def test_the_plan_stands_beside_what_happened(project: Path) -> None:
+    output = run(project, "seedbed", "plan", "electra_tiny", "probe.seconds=1")
+    assert "tokens/s [" in output and "what happened  12 of 12 steps" in output
+
+
 def test_tune_writes_a_conf_file_and_opens_no_test_split(project: Path) -> None:
     run(project, "seedbed", "tune", "electra_tiny-topics")
     best = (project / "tuning/electra_tiny-topics/best.yaml").read_text()

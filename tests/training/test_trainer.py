@@ -76,7 +76,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> No
 def test_checkpoints_hold_json_and_safetensors_only(tmp_path: Path) -> None:
     fit(tmp_path)
     files = sorted(path.name for path in (tmp_path / "checkpoints").rglob("*") if path.is_file())
-    assert files == sorted(["state.json", "state.safetensors"] * checkpoint.KEEP)
+    assert files == ["elapsed.json", *sorted(["state.json", "state.safetensors"] * checkpoint.KEEP)]
     state = json.loads(next((tmp_path / "checkpoints").rglob("state.json")).read_text())
     assert state["step"] in (39, 40)
 

@@ -1,6 +1,7 @@
 """pretrain: token shards to an encoder or decoder in the Hugging Face layout, with metrics and curves."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from seedbed.data.packing import PackedRows
 from seedbed.data.shards import TokenStore
@@ -19,6 +20,18 @@ def inputs(recipe: PretrainRecipe) -> list[tuple[str, str]]:
     return [("tokenize", recipe.tokens)]
 
 
+def open_rows(recipe: PretrainRecipe, folder: Path, vocabulary: Vocabulary, split: str) -> PackedRows:
+    """The rows of a split of a tokenize run's folder, as the recipe presents them."""
+    return PackedRows(
+        recipe.rows.build(
+            TokenStore.open(folder, split), max_length=recipe.network.max_length, vocabulary=vocabulary
+        ),
+        masks=recipe.masks,
+        seed=recipe.seed,
+        prepare=recipe.objective.prepare(vocabulary),
+    )
+
+
 def run(workspace: Workspace, recipe: PretrainRecipe) -> None:
     """Train, then publish weights, tokenizer, metrics and curves in one rename."""
     from seedbed.training.trainer import train
@@ -26,15 +39,7 @@ def run(workspace: Workspace, recipe: PretrainRecipe) -> None:
     folder = workspace.input("tokenize", recipe.tokens)
     vocabulary = Vocabulary.load(folder / "tokenizer")
     learner, length = recipe.build(vocabulary), recipe.network.max_length
-    rows = {
-        split: PackedRows(
-            recipe.rows.build(TokenStore.open(folder, split), max_length=length, vocabulary=vocabulary),
-            masks=recipe.masks,
-            seed=recipe.seed,
-            prepare=recipe.objective.prepare(vocabulary),
-        )
-        for split in ("train", "valid")
-    }
+    rows = {split: open_rows(recipe, folder, vocabulary, split) for split in ("train", "valid")}
     batch_size = max(1, VALID_BATCH_TOKENS // length)
 
     def valid() -> Iterator[Batch]:

@@ -14,6 +14,7 @@ from seedbed.data.presentations import Presentations
 from seedbed.learner import Batch
 from seedbed.tracking import Run
 from seedbed.training import checkpoint, health
+from seedbed.training.elapsed import Elapsed, read_elapsed, write_elapsed
 from seedbed.training.interruption import StopFlag
 from seedbed.training.module import TrainingModule
 from seedbed.training.ranks import Agreement, gather
@@ -45,6 +46,8 @@ class Bookkeeper(pl.Callback):
         self._saved_at = time.monotonic()
         self._flag = StopFlag()
         self._clock = (time.monotonic(), state.step)
+        self._started_at = time.monotonic()
+        self._seconds_before = read_elapsed(folder).seconds if state.step else 0.0
         self._bar: progress_bar.Progress | None = None
         self.interrupted = False
         self.fault: str | None = None
@@ -135,6 +138,8 @@ class Bookkeeper(pl.Callback):
         self.state.pending = gather(_floats(module))
         if module.plan.rank == 0:
             checkpoint.save(self._folder, module.learner, module.raw_optimizer, self.state)
+            seconds = self._seconds_before + time.monotonic() - self._started_at
+            write_elapsed(self._folder, Elapsed(self.state.step, seconds))
         self._saved_at = time.monotonic()
 
     def _resume_sums(self, module: TrainingModule) -> None:

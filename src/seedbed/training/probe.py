@@ -1,0 +1,146 @@
+"""A few steps of a run on this machine, to tell what the whole of it will take."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from seedbed.config import Machine
+from seedbed.data.presentations import Presentations
+from seedbed.learner import Learner
+from seedbed.training.recipe import Training, accumulation
+from seedbed.training.validation import autocast
+
+LEAST_STEPS = 3
+ENERGY = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
+"""The processor's own meter, of AMD too, where the kernel shows it and lets us read it."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one step takes. Bytes are of one device, FLOP of all of them together."""
+
+    num_micro_batches: int
+    """Of a step on each device."""
+    flops: float
+    """Of a step, forward and backward, counted as its products run."""
+    weight_bytes: int
+    gradient_bytes: int
+    optimizer_bytes: int
+    activation_bytes: int
+    """Saved between forward and backward of one micro-batch."""
+    step_seconds: tuple[float, ...]
+    joules: float | None
+    """Of a step on this machine; None where no meter can be read."""
+
+
+def probe(
+    learner: Learner,
+    *,
+    data: Presentations,
+    recipe: Training,
+    example_tokens: int,
+    machine: Machine,
+    label: str,
+    seconds: float,
+) -> Probe:
+    """Train `learner` for about `seconds`, on one device; it is spoiled for anything else.
+
+    One micro-batch and one optimizer step are timed in turn, and a step is as many micro-batches as the
+    machine file makes of it. What devices tell each other is not in it.
+    """
+    torch.set_num_threads(machine.threads)
+    torch.set_float32_matmul_precision("medium" if machine.fp32_through_onednn else "highest")
+    device = torch.device("cuda" if machine.accelerator == "gpu" else "cpu")
+    num_micro_batches = accumulation(recipe, machine, example_tokens, label)
+    size = recipe.global_batch_size // (machine.world_size * num_micro_batches)
+    batch = {name: value.to(device) for name, value in data.batch(0, size).items()}
+    learner.to(device).train()
+    optimizer = recipe.optimizer.build(learner)
+    loss = torch.compile(learner.training_loss) if machine.compile else learner.training_loss
+    counts = {name: value.to(device) for name, value in learner.counts(batch).items()}
+
+    def micro_batch() -> None:
+        with autocast(device, recipe.precision):
+            value = loss(batch, counts)["loss"]
+        torch.autograd.backward(value)
+
+    def update() -> None:
+        nn.utils.clip_grad_norm_(learner.parameters(), recipe.gradient_clip)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def timed(work: Callable[[], None]) -> float:
+        started = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - started
+
+    saved = SavedBytes(learner)
+    with FlopCounterMode(display=False) as counter, saved.watching():
+        with autocast(device, recipe.precision):
+            value = learner.training_loss(batch, counts)["loss"]
+        torch.autograd.backward(value)
+    gradient_bytes = _bytes([p.grad for p in learner.parameters() if p.grad is not None])
+    update()
+    micro_batch()
+    update()
+    found: list[float] = []
+    before, started = _energy(), time.perf_counter()
+    while len(found) < LEAST_STEPS or time.perf_counter() - started < seconds:
+        found.append(num_micro_batches * timed(micro_batch) + timed(update))
+    watts = _watts(before, _energy(), time.perf_counter() - started)
+    state = [value for of_one in optimizer.state.values() for value in of_one.values()]
+    return Probe(
+        num_micro_batches=num_micro_batches,
+        flops=float(counter.get_total_flops()) * num_micro_batches * machine.world_size,
+        weight_bytes=_bytes(learner.parameters()),
+        gradient_bytes=gradient_bytes,
+        optimizer_bytes=_bytes(value for value in state if isinstance(value, Tensor)),
+        activation_bytes=saved.total,
+        step_seconds=tuple(found),
+        joules=None if watts is None else watts * statistics.median(found),
+    )
+
+
+class SavedBytes:
+    """The bytes that autograd keeps for the backward pass, parameters not counted, each storage once."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._seen = {parameter.untyped_storage().data_ptr() for parameter in module.parameters()}
+        self.total = 0
+
+    def watching(self) -> torch.autograd.graph.saved_tensors_hooks:
+        return torch.autograd.graph.saved_tensors_hooks(self._pack, lambda tensor: tensor)
+
+    def _pack(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._seen:
+            self._seen.add(storage.data_ptr())
+            self.total += storage.nbytes()
+        return tensor
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _energy() -> float | None:
+    """Joules on the processor's meter."""
+    try:
+        return int(ENERGY.read_text()) / 1e6
+    except (OSError, ValueError):
+        return None
+
+
+def _watts(before: float | None, after: float | None, seconds: float) -> float | None:
+    # the meter starts again at 0 now and then
+    if before is None or after is None or after < before:
+        return None
+    return (after - before) / seconds
