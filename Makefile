@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test slow cluster bench-precision bench-pretrain check format docs notebooks ui clean
+.PHONY: help setup repro test slow cluster bench-precision bench-pretrain bench-loop check format docs notebooks ui clean
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -33,6 +33,7 @@ help:
 	@echo 'make slow       tests of minutes               make cluster: tests on a real Slurm'
 	@echo 'make bench-precision   tokens per second in fp32 and bf16, ARGS="--threads 1"'
 	@echo 'make bench-pretrain    steps beside transformers, ARGS="--threads 1 --precision fp32"'
+	@echo 'make bench-loop        the loop around a step, and the loader'
 	@echo 'make format     let ruff write the format      make docs: write the generated pages'
 	@echo 'make clean      remove caches (never data, models or checkpoints)'
 
@@ -65,6 +66,9 @@ bench-precision: setup
 
 bench-pretrain: setup
 	@python benchmarks/pretrain.py $(ARGS)
+
+bench-loop: setup
+	@python benchmarks/loop.py $(ARGS)
 
 check: setup
 	ruff check .

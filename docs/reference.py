@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 from seedbed.config import Machine
 from seedbed.recipes import Lock
 from seedbed.stages.generate import GenerateOptions
+from seedbed.stages.plan import ProbeOptions
 from seedbed.stages.score import ScoreOptions
 
 PAGE = Path(__file__).with_name("reference.md")
@@ -118,7 +119,7 @@ def section(model: type[BaseModel]) -> str:
 
 
 def page() -> str:
-    options = [GenerateOptions, ScoreOptions]
+    options = [GenerateOptions, ScoreOptions, ProbeOptions]
     return "\n".join([HEAD, *(section(model) for model in [Machine, *options, *reachable(Lock)])])
 
 
