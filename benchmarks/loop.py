@@ -1,4 +1,4 @@
-"""What stands around a training step: the Lightning loop against a bare loop, and the loader against the step.
+"""What stands around a training step: the Lightning loop beside a bare loop, the loader beside the step.
 
 Run: make bench-loop (ARGS="--threads 1 --steps 60 --rounds 3 --tokens 100000000"). The step is ELECTRA's
 with 12 layers of width 256, 32 x 128 tokens, bf16. Both loops take the same batches from one store of token

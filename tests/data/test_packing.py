@@ -61,7 +61,7 @@ def test_workers_and_ranks(tmp_path: Path) -> None:
         loaders = [
             steps(
                 data, first_step=2, max_steps=4, global_batch_size=8, micro_batch_size=4, rank=rank,
-                world_size=world_size, workers=workers,
+                world_size=world_size, workers=workers, pin_memory=False,
             )
             for rank in range(world_size)
         ]  # fmt: skip

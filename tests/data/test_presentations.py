@@ -32,6 +32,7 @@ def served(world_size: int, micro: int, *, first_step: int = 0, workers: int = 0
                 rank=rank,
                 world_size=world_size,
                 workers=workers,
+                pin_memory=False,
             )
             for batch in step
         ]

@@ -71,7 +71,7 @@ def steps(
     rank: int,
     world_size: int,
     workers: int,
-    pin_memory: bool = False,
+    pin_memory: bool,
 ) -> DataLoader[list[dict[str, Tensor]]]:
     """A loader of `Steps`: micro-batch a of step s on rank r holds presentations [s*B + (a*W + r)*b, +b)."""
     dataset = Steps(

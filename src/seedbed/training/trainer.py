@@ -90,6 +90,7 @@ def train(
         rank=rank,
         world_size=world,
         workers=machine.workers,
+        pin_memory=machine.accelerator == "gpu",
     )
     bookkeeper = Bookkeeper(
         folder=folder,
