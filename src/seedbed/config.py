@@ -147,6 +147,11 @@ class Machine(Strict):
     strategy: Literal["auto", "ddp"] = "auto"
     launcher: Literal["local", "slurm"] = "local"
     threads: int = Field(2, ge=1, description="arithmetic threads per process")
+    spin: int = Field(
+        10_000,
+        ge=0,
+        description="turns that a waiting thread makes before it sleeps; 0 where other work shares the cores",
+    )
     workers: int = Field(0, ge=0, description="loader processes per device; 0 loads in the trainer")
     tokens_per_device: int = Field(65536, ge=1, description="most tokens in one forward pass")
     compile: bool = False
