@@ -118,14 +118,14 @@ def recipe(**changes: object) -> Training:
 def fit(
     scratch: Path,
     *,
-    seconds: float = 0.0,
+    data: Sums | None = None,
     machine: Machine | None = None,
     tracker: Run | None = None,
     **changes: object,
 ):
     from seedbed.training.trainer import train
 
-    learner, data = Regression(), Sums(seconds)
+    learner, data = Regression(), data or Sums()
     trained = train(
         learner,
         data=data,
@@ -167,8 +167,11 @@ def main(scratch: Path, settings: str) -> None:
     for place, count, signal_name, whose in wanted.get("die", []):
         if whose == rank:
             die_when(place, count, getattr(signal, signal_name))
-    _, trained, data = fit(scratch, machine=Machine(**wanted["machine"]))
-    (scratch / f"served-{rank}.json").write_text(json.dumps(data.served))
+    data = Sums()
+    try:
+        _, trained, _ = fit(scratch, machine=Machine(**wanted["machine"]), data=data)
+    finally:
+        (scratch / f"served-{rank}.json").write_text(json.dumps(data.served))
     if rank == 0:
         (scratch / "curves.json").write_text(json.dumps(trained.curves))
     leave_process_group()
