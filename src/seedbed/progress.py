@@ -1,4 +1,4 @@
-"""Progress of long work: a bar at a terminal, plain lines in a log, with a time to finish where the end is known."""
+"""Progress of long work: a bar at a terminal, plain lines in a log; a time to finish where one is known."""
 
 import sys
 import time
