@@ -136,8 +136,8 @@ class Bookkeeper(pl.Callback):
 
     def _save(self, module: TrainingModule) -> None:
         self.state.pending = gather(_floats(module))
+        checkpoint.save(self._folder, module.learner, module.raw_optimizer, self.state)
         if module.plan.rank == 0:
-            checkpoint.save(self._folder, module.learner, module.raw_optimizer, self.state)
             seconds = self._seconds_before + time.monotonic() - self._started_at
             write_elapsed(self._folder, Elapsed(self.state.step, seconds))
         self._saved_at = time.monotonic()
