@@ -47,5 +47,5 @@ def test_a_poisoned_batch_stops_the_run_at_its_step_and_is_never_saved(
     learner = Regression()
     saved = checkpoint.find(tmp_path / "checkpoints")
     assert saved and saved.progress.step == 9
-    saved.restore_learner(learner)
+    saved.restore_result(learner)
     assert all(parameter.isfinite().all() for parameter in learner.parameters())

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from safetensors import safe_open
@@ -36,8 +37,11 @@ class Progress:
     logged_at: int = 0
 
 
-def _tensors(learner: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _tensors(
+    learner: nn.Module, optimizer: torch.optim.Optimizer, average: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     tensors = {f"learner/{name}": value for name, value in learner.state_dict().items()}
+    tensors |= {f"average/{name}": value for name, value in average.items()}
     for index, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():
             tensors[f"optimizer/{index}/{key}"] = torch.as_tensor(value)
@@ -52,14 +56,22 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def save(folder: Path, learner: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+def save(
+    folder: Path,
+    learner: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    *,
+    average: Mapping[str, Tensor] = MappingProxyType({}),
+) -> None:
     """Write `folder/step-N`; a kill at any moment leaves the earlier checkpoints untouched.
 
+    `average` holds the averages of weights, by their names in `learner`.
     Every process calls. The first writes all that they hold alike, each its own rows of what is sharded; the
     folder takes its name when all are on disk.
     """
     rank, world = position()
-    tensors = _tensors(learner, optimizer)
+    tensors = _tensors(learner, optimizer, average)
     is_sharded = any(isinstance(value, DTensor) for value in tensors.values())
     if rank and not is_sharded:
         return
@@ -120,16 +132,28 @@ class Saved:
     progress: Progress
     files: tuple[Path, ...]
 
-    def restore(self, learner: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Load learner and optimizer, sharded or not, whatever the number of processes that wrote it."""
+    def restore(
+        self,
+        learner: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        average: Mapping[str, Tensor] = MappingProxyType({}),
+    ) -> None:
+        """Load what `save` was given, sharded or not, whatever the number of processes that wrote it."""
         with _Reader(self.files) as reader:
             _restore_learner(reader, learner)
             _restore_optimizer(reader, optimizer)
+            for name, value in average.items():
+                value.copy_(reader.read(f"average/{name}", like=value))
 
-    def restore_learner(self, learner: nn.Module) -> None:
-        """Load the weights alone."""
+    def restore_result(self, learner: nn.Module) -> None:
+        """Load what a finished run has made: averages where there are such, else weights."""
         with _Reader(self.files) as reader:
             _restore_learner(reader, learner)
+            found = learner.state_dict()
+            for name in reader.names("average/"):
+                value = found[name.removeprefix("average/")]
+                value.copy_(reader.read(name, like=value))
 
 
 def find(folder: Path) -> Saved | None:

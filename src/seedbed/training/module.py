@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from seedbed.data.randomness import derive_seed
 from seedbed.learner import Batch, Learner, Repeated
+from seedbed.training.averaging import Average
 from seedbed.training.checkpoint import Saved
 from seedbed.training.optim import place_step_counts, set_learning_rates
 from seedbed.training.recipe import Training
@@ -77,6 +78,7 @@ class TrainingModule(pl.LightningModule):
         self.lost_at = torch.tensor(-1)
         """The first step whose loss was not finite, kept on the device; -1 while there is none."""
         self.raw_optimizer: torch.optim.Optimizer
+        self.average: Average | None = None
         self._build, self._resume = build, resume
         self._compile, self._shards = compile, shards
 
@@ -96,8 +98,10 @@ class TrainingModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         self.raw_optimizer = self._build(self.learner)
+        if self.recipe.averaging:
+            self.average = Average(self.recipe.averaging, self.learner, max_steps=self.recipe.max_steps)
         if self._resume:
-            self._resume.restore(self.learner, self.raw_optimizer)
+            self._resume.restore(self.learner, self.raw_optimizer, average=self.averages())
         return self.raw_optimizer
 
     def on_train_start(self) -> None:
@@ -119,6 +123,12 @@ class TrainingModule(pl.LightningModule):
         assert not isinstance(optimizer, list)
         optimizer.step()
         optimizer.zero_grad()
+        if self.average:
+            self.average.update(step + 1)
+
+    def averages(self) -> dict[str, Tensor]:
+        """The averages of weights by name; none where the recipe asks for none."""
+        return self.average.tensors if self.average else {}
 
     def _set_learning_rate(self, step: int) -> None:
         factor = self.recipe.schedule.factor(step, self.recipe.max_steps, history=self.history)

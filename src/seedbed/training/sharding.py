@@ -4,19 +4,26 @@ ZeRO stage 3, arXiv 1910.02054; Zhao et al. 2023, arXiv 2304.11277), by torch's 
 Each process holds its rows of every tensor, and fetches a block's whole weights for the time it computes with
 them. They travel in fp32 and are cast where they are used, as on one device: no digit depends on the machine
 file but by the order of sums.
+
+What torch needs for this takes half a second to import, so it is imported where something is cut.
 """
+
+import sys
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
-from torch.distributed.tensor import DTensor
 
 from seedbed.learner import Learner, Repeated
 
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
 
-def shard(learner: Learner, mesh: DeviceMesh) -> None:
+
+def shard(learner: Learner, mesh: "DeviceMesh") -> None:
     """Cut `learner` over `mesh` in place: each of its blocks apart, and what is left as one."""
+    from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+
     for part in learner.modules():
         if isinstance(part, Repeated):
             fully_shard(part, mesh=mesh)
@@ -26,14 +33,15 @@ def shard(learner: Learner, mesh: DeviceMesh) -> None:
 
 
 def is_sharded(module: nn.Module) -> bool:
-    return isinstance(module, FSDPModule)
+    fsdp = sys.modules.get("torch.distributed.fsdp")
+    return fsdp is not None and isinstance(module, fsdp.FSDPModule)
 
 
 def release(module: nn.Module) -> None:
     """Give back the whole weights that a forward pass without a backward pass has left behind."""
     for part in module.modules():
-        if isinstance(part, FSDPModule):
-            part.reshard()
+        if is_sharded(part):
+            part.reshard()  # type: ignore[operator]
 
 
 def gather_weights(sharded: nn.Module, *, into: nn.Module) -> None:
@@ -47,4 +55,6 @@ def gather_weights(sharded: nn.Module, *, into: nn.Module) -> None:
 
 def whole(value: Tensor) -> Tensor:
     """All rows of a tensor that may be sharded; every process must call."""
+    from torch.distributed.tensor import DTensor
+
     return value.full_tensor() if isinstance(value, DTensor) else value

@@ -54,6 +54,8 @@ def train(
 ) -> Trained:
     """Train `learner` in place for `recipe.max_steps` steps and score it on `valid`.
 
+    With `recipe.averaging` it ends with the averaged weights, and these are scored.
+
     `example_tokens` is the size of one presentation in tokens (or points), for micro-batching and
     the speed. `depths` is the layer of each parameter, for an optimizer with `layer_decay`. State is kept
     in `scratch`; the same call after a kill continues bit for bit.
@@ -79,10 +81,12 @@ def train(
     found = checkpoint.find(folder)
     state = found.progress if found else checkpoint.Progress()
     if found and state.step == recipe.max_steps:
-        found.restore_learner(learner)
+        found.restore_result(learner)
         return _trained(state)
     batch_scale = recipe.optimizer.batch_scale(recipe.global_batch_size)
     _tell_scaling(recipe, tracker, label, rank)
+    if recipe.averaging and rank == 0:
+        print(f"{label}: validated and saved are averages of weights ({recipe.averaging!r})", flush=True)
     plan = Plan.divide(
         recipe.global_batch_size,
         world_size=world,
@@ -131,6 +135,8 @@ def train(
     finally:
         bookkeeper.close()
     bookkeeper.raise_faults()
+    if module.average:
+        module.average.swap()
     if shards:
         gather_weights(trained, into=learner)
     learner.to("cpu")
