@@ -9,6 +9,7 @@ from seedbed.data.shards import ShardWriter, write_manifest
 from seedbed.tokenization import (
     ByteLevelBPEConfig,
     Vocabulary,
+    WordLevelConfig,
     encode_batch,
     load_tokenizer,
     save_tokenizer,
@@ -41,9 +42,16 @@ KOREAN = (
 TEXTS = tuple(chain.from_iterable(zip(ENGLISH, KOREAN, strict=True)))
 
 
-def write_tokens(folder: Path, *, vocab_size: int = 500) -> Path:
-    """What the tokenize stage writes; the train split is all the text, the valid split its beginning."""
-    config = ByteLevelBPEConfig(name="byte_level_bpe", vocab_size=vocab_size)
+def write_tokens(folder: Path, *, vocab_size: int = 500, words: bool = False) -> Path:
+    """What the tokenize stage writes; the train split is all the text, the valid split its beginning.
+
+    `words`: whole words, for an ELMo.
+    """
+    config: ByteLevelBPEConfig | WordLevelConfig = (
+        WordLevelConfig(name="word_level", vocab_size=vocab_size)
+        if words
+        else ByteLevelBPEConfig(name="byte_level_bpe", vocab_size=vocab_size)
+    )
     save_tokenizer(config.train(lambda: TEXTS), config, folder=folder / "tokenizer")
     vocabulary, tokenizer = Vocabulary.load(folder / "tokenizer"), load_tokenizer(folder / "tokenizer")
     splits = {}
