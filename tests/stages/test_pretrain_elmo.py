@@ -156,7 +156,9 @@ def test_words_come_from_the_tokenize_stage_and_features_go_to_finetune(
         "preprocess": {"tiny": {"recipe": "docstrings", "source": "docstrings"}},
         "tokenize": {"words": {"recipe": "docstrings-words64k", "corpus": "tiny"}},
         "pretrain": {"elmo_tiny": {"tokens": "words"}},
-        "finetune": {"elmo_tiny-topics": {"recipe": "topics", "backbone": "elmo_tiny", "corpus": "tiny"}},
+        "finetune": {
+            "elmo_tiny-topics": {"recipe": "topics_elmo", "backbone": "elmo_tiny", "corpus": "tiny"}
+        },
         "forecast": {},
         "evaluate": "default",
         "tune": {},
@@ -164,7 +166,6 @@ def test_words_come_from_the_tokenize_stage_and_features_go_to_finetune(
             "pretrain": {"elmo_tiny": SHORT | {"max_steps": 30, "validate_every": 0}},
             "finetune": {
                 "elmo_tiny-topics": {
-                    "classifier": "elmo",
                     "seeds": [1],
                     "max_steps": 60,
                     "schedule.warmup_steps": 5,
@@ -229,12 +230,31 @@ def test_every_elmo_has_its_recipe(name: str) -> None:
 
 
 def test_the_published_recipe_reads_as_many_words_as_was_published() -> None:
-    """10 epochs of 768,648,884 words in steps of 3 x 128 x 20."""
+    """10 epochs of 768,648,884 words in steps of 3 x 128 x 20, each epoch rounded down to whole steps."""
     given = recipe("elmo")
     words = given.global_batch_size * given.network.max_length
     assert words == 3 * 128 * 20
-    assert given.max_steps == pytest.approx(10 * 768_648_884 / words, abs=1)
+    assert given.max_steps == 10 * (768_648_884 // words)
     assert (given.objective.softmax.name, given.optimizer.name) == ("sampled_softmax", "adagrad")
+
+
+def test_the_published_updates_are_those_of_20_times_the_loss() -> None:
+    """Adagrad from 1 on the gradient of 20 times the loss, clipped at 10, against the recipe's numbers."""
+    given = recipe("elmo").model_dump(mode="json")
+    gradients = torch.randn((5, 30), generator=torch.Generator().manual_seed(0))
+    moved = []
+    for factor, first, most in (
+        (20.0, 1.0, 10.0),
+        (1.0, given["optimizer"]["initial_accumulator"], given["gradient_clip"]),
+    ):
+        weight = torch.nn.Parameter(torch.zeros(30))
+        optimizer = torch.optim.Adagrad([weight], lr=0.2, initial_accumulator_value=first)
+        for gradient in gradients:
+            weight.grad = factor * gradient
+            torch.nn.utils.clip_grad_norm_([weight], most)
+            optimizer.step()
+        moved.append(weight.detach())
+    torch.testing.assert_close(moved[0], moved[1])
 
 
 @pytest.mark.parametrize(

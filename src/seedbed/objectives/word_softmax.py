@@ -45,7 +45,7 @@ class FullSoftmaxConfig(Strict):
 
 
 class SampledSoftmaxConfig(Strict):
-    """The label against `num_samples` words, another sample for each batch and direction.
+    """The label against `num_samples` words, another sample for each micro-batch and direction.
 
     They are drawn without repetition, more frequent ones more often (ids follow frequency), and each logit is
     lowered by the log of how often its word was to be expected. Validation takes the full softmax.
