@@ -21,7 +21,7 @@ from seedbed.fidelity import Deviation
 from seedbed.learner import Accumulator, Batch, Learner
 from seedbed.models import Elmo, ElmoConfig, save_elmo
 from seedbed.models.layers import drop
-from seedbed.models.vocabulary_loss import LARGE_CHUNK_ELEMENTS, VocabularyLoss, vocabulary_loss
+from seedbed.models.vocabulary_loss import VocabularyLoss, vocabulary_loss
 from seedbed.objectives.masked_lm import PerplexityAccumulator
 from seedbed.objectives.word_softmax import FullSoftmaxConfig, SampledSoftmaxConfig, Softmax
 from seedbed.tokenization import Vocabulary, spell_all
@@ -154,7 +154,6 @@ class BidirectionalLM(Learner):
             self.elmo.output.bias,
             labels_N,
             count_correct=True,
-            chunk_elements=LARGE_CHUNK_ELEMENTS,
         )
 
     def save(self, folder: Path) -> None:

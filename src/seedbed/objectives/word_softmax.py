@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from seedbed.config import Strict, UserError
 from seedbed.data.randomness import uniform
-from seedbed.models.vocabulary_loss import LARGE_CHUNK_ELEMENTS, vocabulary_loss
+from seedbed.models.vocabulary_loss import vocabulary_loss
 
 
 class FullSoftmaxConfig(Strict):
@@ -40,7 +40,10 @@ class FullSoftmaxConfig(Strict):
     ) -> Tensor:
         """The summed loss of the labels."""
         return vocabulary_loss(
-            hidden_ND, output.weight, output.bias, labels_N, chunk_elements=LARGE_CHUNK_ELEMENTS
+            hidden_ND,
+            output.weight,
+            output.bias,
+            labels_N,
         ).total
 
 
