@@ -8,10 +8,12 @@ from seedbed.config import Strict
 from seedbed.forecasting.baselines import Naive2Config, NaiveConfig, SeasonalNaiveConfig
 from seedbed.forecasting.forecaster import NBEATSForecasterConfig
 from seedbed.forecasting.panels import LongConfig, Panel, PanelConfig
+from seedbed.forecasting.statistical import StatisticalConfig
 from seedbed.training import Training
 
 Forecaster = Annotated[
-    NBEATSForecasterConfig | NaiveConfig | Naive2Config | SeasonalNaiveConfig, Field(discriminator="name")
+    NBEATSForecasterConfig | NaiveConfig | Naive2Config | SeasonalNaiveConfig | StatisticalConfig,
+    Field(discriminator="name"),
 ]
 
 

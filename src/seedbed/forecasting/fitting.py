@@ -20,10 +20,14 @@ Curve = list[tuple[int, str, float]]
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Point forecasts (N series, H points); `components` add up to them to 1e-6 of the series' size."""
+    """Point forecasts (N series, H points); `components` add up to them to 1e-6 of the series' size.
+
+    `intervals`: by level in per cent the low and the high end (N, H); nan where a series has none.
+    """
 
     values_NH: Floats
     components: Mapping[str, Floats] = field(default_factory=dict)
+    intervals: Mapping[int, tuple[Floats, Floats]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
