@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from seedbed import metrics
 from seedbed.config import Machine
@@ -16,6 +17,7 @@ from seedbed.training import Training
 
 Floats = NDArray[np.float64]
 Curve = list[tuple[int, str, float]]
+Level = Annotated[int, Field(ge=1, le=99, description="per cent of the values that an interval should hold")]
 
 
 @dataclass(frozen=True)

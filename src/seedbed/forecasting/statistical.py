@@ -2,8 +2,8 @@
 
 Theta: Assimakopoulos and Nikolopoulos (2000), the standard method, as in M3. ETS: the exponential smoothing
 with the lowest corrected AIC (Hyndman et al. 2008). ARIMA: Hyndman and Khandakar (2008). Seasons are those of
-the panel. A series shorter than two seasons is taken as not seasonal by all three; Theta and ETS refuse
-series of fewer than four points, ARIMA takes any. About half a second a series for ARIMA, a thirtieth for ETS.
+the panel; a series shorter than two of them is taken as not seasonal. Theta and ETS refuse series of fewer
+than four points, ARIMA takes any. ARIMA costs about half a second a series, ETS a thirtieth.
 
 This file is the library's only door: importing it costs seconds, so functions do.
 Shape legend: N series, T history, H horizon.
@@ -14,18 +14,17 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
 from seedbed.config import Strict, UserError
 from seedbed.forecasting.baselines import naive2
-from seedbed.forecasting.fitting import Curve, Fitting, Floats, Forecasts
+from seedbed.forecasting.fitting import Curve, Fitting, Floats, Forecasts, Level
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
 
 Model = Literal["theta", "ets", "auto_arima"]
-Level = Annotated[int, Field(ge=1, le=99, description="per cent of the values that an interval should hold")]
 
 SERIES_PER_PROCESS = 200
 """Fewer are done sooner than another process has imported the library."""
