@@ -103,7 +103,7 @@ def test_a_panel_is_pictured_in_full(page):
         "추세 &lt;trend&gt; of nbeats-x",
     ):
         assert f"{title}" in page, title
-    assert "widest interval of nbeats-x" in page and page.count('class="band s1"') > 2
+    assert "The shaded band is the 95 % interval of nbeats-x" in page and page.count('class="band s1"') > 2
     assert "sMAPE by length" not in page, "all histories are as long"
 
 

@@ -18,7 +18,7 @@ HISTORY_SHOWN = 4
 def series_chart(
     panel: PanelResult, unique_id: str, colours: Mapping[str, str], banded: Forecasted | None = None
 ) -> Chart:
-    """The end of a series' past, its truth, every forecast of it, and the widest interval of `banded`."""
+    """The end of a series' past, its truth, every forecast of it, and an interval of `banded`."""
     first = _of_series(panel.results[0].forecasts, unique_id)
     past = (
         panel.history.filter(pl.col("unique_id") == unique_id).sort("ds").tail(HISTORY_SHOWN * first.height)
@@ -39,8 +39,8 @@ def series_chart(
         lines[name] = (ahead(part["forecast"].to_list()), colours[name])
     lines["truth"] = (ahead(first["y"].to_list()), "truth")
     bands = []
-    level = max(banded.points.intervals) if banded is not None else 0
     if banded is not None:
+        level = band_level(banded)
         part = _of_series(banded, unique_id)
         if part[f"lo-{level}"].is_finite().all():
             low, high = (ahead(part[f"{end}-{level}"].to_list()) for end in ("lo", "hi"))
@@ -58,6 +58,11 @@ def series_chart(
         bands=bands,
     )
     return Chart(f"{unique_id} ({frequency})", svg)
+
+
+def band_level(run: Forecasted) -> int:
+    """The level that is drawn: near 80, for wider ones press the lines flat."""
+    return min(run.points.intervals, key=lambda level: (abs(level - 80), level))
 
 
 def _of_series(run: Forecasted, unique_id: str) -> pl.DataFrame:

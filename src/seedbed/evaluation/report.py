@@ -154,7 +154,7 @@ def _panel(panel: PanelResult) -> dict[str, object]:
         ),
         "legend": figures.legend({"past": "history", "truth": "truth", **colours}),
         "series": [panel_charts.series_chart(panel, unique_id, colours, banded) for unique_id in panel.shown],
-        "banded": banded.forecaster if banded is not None else "",
+        "banded": f"{panel_charts.band_level(banded)} % interval of {banded.forecaster}" if banded else "",
         "components": [
             chart
             for r in results
