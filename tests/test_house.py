@@ -105,9 +105,18 @@ def test_the_lock_file_is_exactly_what_the_project_needs() -> None:
     assert locked() == installed_closure()
 
 
-@pytest.mark.parametrize("name", ["local", "gpu", "slurm"])
+MACHINES = sorted(path.stem for path in (ROOT / "conf/machine").glob("*.yaml") if "." not in path.stem)
+
+
+@pytest.mark.parametrize("name", MACHINES)
 def test_machine_files_load(name: str) -> None:
-    load_machine(ROOT, {"SEEDBED_MACHINE": name})
+    machine = load_machine(ROOT, {"SEEDBED_MACHINE": name})
+    assert machine.num_nodes == 1 or machine.launcher == "slurm"
+    assert machine.world_size > 1 or machine.strategy == "ddp", "one device has nothing to share"
+
+
+def test_there_are_machine_files_for_one_device_for_eight_and_for_many_nodes() -> None:
+    assert {"local", "gpu", "gpu8", "gpu8_fsdp", "slurm", "slurm_nodes"} <= set(MACHINES)
 
 
 def test_every_verb_has_its_stage_file() -> None:
@@ -152,7 +161,7 @@ def test_pre_commit_runs_what_make_check_runs() -> None:
         "ruff format",
         "mypy",
         "lint-imports",
-        "docs/reference.py --check",
+        "docs.reference --check",
         "docs.fidelity --check",
     ):
         assert tool in entries
