@@ -24,7 +24,7 @@ from seedbed.forecasting.panels import (
     repeat_ids,
     to_time,
 )
-from seedbed.forecasting.panels.checks import OnFault
+from seedbed.forecasting.panels.checks import OnFault, Sieve
 
 if TYPE_CHECKING:
     import polars as pl
@@ -58,10 +58,10 @@ class SavedForecaster:
 
         Without a column `frequency` the forecaster must know only one.
         """
-        return self.forecast_counted(table, where=where, gaps=gaps, on_fault=on_fault)[0]
+        return self.forecast_counted(table, sieve=Sieve(where, on_fault), gaps=gaps)[0]
 
     def forecast_counted(
-        self, table: "pl.DataFrame", *, where: str, gaps: Gaps, on_fault: OnFault
+        self, table: "pl.DataFrame", *, sieve: Sieve, gaps: Gaps
     ) -> tuple["pl.DataFrame", Counts]:
         """`forecast`, and what was left out and missing."""
         import polars as pl
@@ -70,8 +70,8 @@ class SavedForecaster:
         frequencies = {
             name: config for name, config in self.card.frequencies.items() if given is None or name in given
         }
-        rules = Rules(frequencies or self.card.frequencies, gaps, on_fault, needs_test=False)
-        sets, counts = gather([table], rules, where=where)
+        rules = Rules(frequencies or self.card.frequencies, gaps, needs_test=False)
+        sets, counts = gather([table], rules, sieve=sieve)
         tables = []
         for one in sets:
             forecasts = self._fitted[one.frequency].forecast(one)

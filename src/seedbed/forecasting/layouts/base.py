@@ -10,7 +10,7 @@ from pydantic import Field
 
 from seedbed.config import Strict, UserError
 from seedbed.forecasting.panels import FrequencyConfig, Gaps, Panel, Rules, gather
-from seedbed.forecasting.panels.checks import OnFault
+from seedbed.forecasting.panels.checks import OnFault, Sieve
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,8 +37,9 @@ class Layout(Strict, ABC):
 
     def load(self, folder: Path, *, scratch: Path | None = None) -> Panel:
         """Read and check everything; with `scratch` the values lie there on disk, not in memory."""
-        rules = Rules(self.frequencies, self.gaps, self.on_fault)
-        sets, counts = gather(self.tables(folder), rules, where=self.where(folder), folder=scratch)
+        sieve = Sieve(self.where(folder), self.on_fault)
+        rules = Rules(self.frequencies, self.gaps)
+        sets, counts = gather(self.tables(folder), rules, sieve=sieve, folder=scratch)
         return Panel(sets, counts)
 
 

@@ -2,7 +2,7 @@
 
 from seedbed.forecasting.panels.gather import MIN_TRAIN, Counts, Gaps, Rules, gather
 from seedbed.forecasting.panels.series import FrequencyConfig, SeriesSet, repeat_ids, show, to_time
-from seedbed.forecasting.panels.splits import Panel, Part
+from seedbed.forecasting.panels.splits import Panel, Part, train_and_valid
 from seedbed.forecasting.panels.tables import read_csv, read_tables
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "repeat_ids",
     "show",
     "to_time",
+    "train_and_valid",
 ]

@@ -58,6 +58,19 @@ def check_columns(columns: list[str], frequencies: Mapping[str, FrequencyConfig]
         )
 
 
+def prepare(table: "pl.DataFrame", sieve: Sieve) -> "pl.DataFrame":
+    """A table whose columns and dates are known to be there, before anything is inferred from it."""
+    import polars as pl
+
+    check_columns(table.columns, {}, sieve.where)
+    if not table.height:
+        raise UserError(f"{sieve.where}: no rows; a panel needs at least one series")
+    if "row" not in table.columns:
+        table = table.with_row_index("row", offset=1)
+    table = table.with_columns(pl.col("unique_id").cast(pl.String))
+    return check_dates(table, sieve)
+
+
 def check_frequencies(
     table: "pl.DataFrame", frequencies: Mapping[str, FrequencyConfig], sieve: Sieve
 ) -> "pl.DataFrame":

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from seedbed.config import UserError
 from seedbed.forecasting.calendar import Instants, Step, anchors
 from seedbed.forecasting.panels.checks import (
-    OnFault,
     Sieve,
     check_columns,
     check_dates,
@@ -43,7 +42,6 @@ class Rules:
 
     frequencies: Mapping[str, FrequencyConfig]
     gaps: Gaps = "keep"
-    on_fault: OnFault = "refuse"
     needs_test: bool = True
     """Whether the last horizon of each series is kept back, so that the points before it must suffice."""
 
@@ -96,7 +94,7 @@ class _Gathering:
 
 
 def gather(
-    tables: Iterable["pl.DataFrame"], rules: Rules, *, where: str, folder: Path | None = None
+    tables: Iterable["pl.DataFrame"], rules: Rules, *, sieve: Sieve, folder: Path | None = None
 ) -> tuple[tuple[SeriesSet, ...], Counts]:
     """One set per frequency, series by name; UserError tells series and row of the first fault.
 
@@ -105,7 +103,7 @@ def gather(
     """
     import polars as pl
 
-    sieve = Sieve(where, rules.on_fault)
+    where = sieve.where
     found = {frequency: _Gathering(folder) for frequency in rules.frequencies}
     time: Any = None
     rows = 0
@@ -284,7 +282,7 @@ def _long_enough(one: SeriesSet, rules: Rules, sieve: Sieve) -> SeriesSet:
             f"allows: series {one.ids[int(one.lengths.argmax())]} has most points, {longest}, and {needed} "
             "are needed; shorten the horizon"
         )
-    if rules.on_fault == "refuse":
+    if sieve.on_fault == "refuse":
         raise UserError(
             f"{sieve.where}: series {one.ids[first]} has {one.lengths[first]} points"
             + (f", {history[first]} known before the test part" if one.lengths[first] >= needed else "")

@@ -55,11 +55,11 @@ class Panel:
         """One SeriesSet per frequency, in the order of the configuration; `train` may be empty."""
         if part == "history":
             return self._history
-        return tuple(_scored(one).without_last(one.config.horizon) for one in self._history)
+        return tuple(train_and_valid(one)[0] for one in self._history)
 
     def valid(self) -> tuple[SeriesSet, ...]:
         """The valid part of each frequency, of the series of `train`."""
-        return tuple(_scored(one).last(one.config.horizon) for one in self._history)
+        return tuple(train_and_valid(one)[1] for one in self._history)
 
     @property
     def history(self) -> "pl.DataFrame":
@@ -74,6 +74,12 @@ class Panel:
 
         assert isinstance(key, TestSplit)
         return pl.concat([one.frame() for one in self._test])
+
+
+def train_and_valid(history: SeriesSet) -> tuple[SeriesSet, SeriesSet]:
+    """The series that are long enough for it, without their last horizon, and those horizons."""
+    scored, horizon = _scored(history), history.config.horizon
+    return scored.without_last(horizon), scored.last(horizon)
 
 
 def _scored(history: SeriesSet) -> SeriesSet:

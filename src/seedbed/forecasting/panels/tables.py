@@ -25,10 +25,12 @@ def find_files(path: Path) -> list[Path]:
         if other is not None:
             raise UserError(f"{path}: both {files[0].name} and {other.name}; keep one format in a folder")
         return files
+    if not path.is_file() and not path.suffix:
+        raise UserError(f"{path}: no such file or folder; correct the name")
     if path.suffix not in SUFFIXES:
-        raise UserError(f"{path}: a panel is a .csv or .parquet file; convert it or set panel.file")
+        raise UserError(f"{path}: series come as .csv or .parquet; convert it, or correct panel.file")
     if not path.is_file():
-        raise UserError(f"{path}: no such file; set panel.file to the file's name in the source's folder")
+        raise UserError(f"{path}: no such file; correct the name (panel.file, where a panel's conf gives it)")
     return [path]
 
 
