@@ -119,7 +119,7 @@ def section(model: type[BaseModel]) -> str:
 
 
 def page() -> str:
-    options = [GenerateOptions, ScoreOptions, ProbeOptions]
+    options = [FileOptions, GenerateOptions, ScoreOptions, ProbeOptions]
     return "\n".join([HEAD, *(section(model) for model in [Machine, *options, *reachable(Lock)])])
 
 
