@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from seedbed.config import Machine
 from seedbed.recipes import Lock
+from seedbed.stages.forecast_file import FileOptions
 from seedbed.stages.generate import GenerateOptions
 from seedbed.stages.plan import ProbeOptions
 from seedbed.stages.score import ScoreOptions
