@@ -75,6 +75,7 @@ def test_gaps_are_told_and_forecast_over() -> None:
     holes = shop().with_columns(y=pl.when(pl.col("ds").dt.month() == 5).then(None).otherwise("y"))
     made = forecast_once(holes.filter(pl.col("ds").dt.month() != 3), options(), where="x", machine=Machine())
     assert made.lines[1] == "6 of 30 points have no value (3 of them no row): kept as gaps"
+    assert made.forecasts["naive2"].is_finite().all() and made.forecasts["seasonal_naive"].is_finite().all()
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,16 @@ def test_missing_values_and_rows_are_kept_as_gaps_and_counted(tmp_path: Path) ->
     assert panel.lines() == ["3 of 22 points have no value (2 of them no row): kept as gaps"]
 
 
+def test_a_bridged_gap_takes_the_value_a_season_before(tmp_path: Path) -> None:
+    values = [None, None, 1.0, 2, None, 4, 5, None, None, None, None, 6, 7, 8, 9, 10]
+    series = load(
+        tmp_path, rows("q", "quarterly", values), frequencies={"quarterly": FREQUENCIES["quarterly"]}
+    )
+    (history,) = series.sets("history")
+    assert history.bridged(0).tolist() == [1, 2, 2, 4, 5, 2, 2, 4, 5, 6]
+    assert np.isnan(history.series(0)).sum() == 7, "the set keeps its gaps"
+
+
 @pytest.mark.parametrize(
     ("frame", "told"),
     [

@@ -66,6 +66,18 @@ class SeriesSet:
     def series(self, index: int) -> NDArray[np.float64]:
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 
+    def bridged(self, index: int) -> NDArray[np.float64]:
+        """A copy of series i for methods that need every point, from its first known value on: a gap takes
+        the value a season before it, else the value before it. The set itself keeps its gaps.
+        """
+        values = self.series(index)
+        known = np.flatnonzero(np.isfinite(values))
+        values = np.array(values[known[0] if known.size else 0 :], dtype=np.float64)
+        for place in np.flatnonzero(np.isnan(values)).tolist():
+            before = place - self.config.seasonality
+            values[place] = values[before] if before >= 0 else values[place - 1]
+        return values
+
     def dates(self, index: int) -> Instants:
         return self._instants(np.asarray([index]), np.asarray([0]), self.lengths[[index]])
 
