@@ -67,8 +67,8 @@ def _long_enough(series: SeriesSet, behind: int, number: int) -> SeriesSet:
     if not kept.size:
         raise UserError(
             f"backtest of {series.frequency}: window {number + 1} from the end needs {behind + MIN_TRAIN} "
-            f"points before the test part, the longest series has {series.lengths.max()}; take fewer windows or a "
-            "shorter step"
+            f"points before the test part, the longest series has {series.lengths.max()}; take fewer windows "
+            "or a shorter step"
         )
     return series if kept.size == len(series) else series.take(kept)
 
