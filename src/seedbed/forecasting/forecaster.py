@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from pydantic import Field
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from seedbed.config import Machine, Strict
 from seedbed.forecasting.ensembling import median, members
@@ -20,47 +20,49 @@ from seedbed.forecasting.losses import LOSSES, LossName
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
 from seedbed.forecasting.windows import WindowPresentations, Windows
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
-from seedbed.models.nbeats import NBEATS, NBEATSConfig
+from seedbed.models.nbeats import NBEATSConfig
+from seedbed.models.nbeats_ensemble import NBEATSEnsemble
 from seedbed.weights import write_weights
 
-BATCH_SERIES = 4096
+FORECAST_WINDOWS = 1 << 15
+"""Windows of all members that are computed together when nothing is learned."""
 SMALL_WIDTH = 256
 """Products of matrices up to this size end before a second thread is awake."""
 
 
 class EnsembleForecaster(Learner):
-    """N-BEATS members of one frequency. They share no weight, and Adam does not see the factor that the
-    mean of their losses brings, so each learns as it would alone (if `gradient_clip`, a norm over all, is
-    kept out of reach). A batch holds windows of each member's own (B, M, ...) or common to all (B, ...).
+    """N-BEATS members of one frequency, computed together. They share no weight, and Adam does not see the
+    factor that the mean of their losses brings, so each learns as it would alone (if `gradient_clip`, a norm
+    over all, is kept out of reach). A batch holds windows of each member's own (B, M, ...) or common to all
+    (B, ...).
     """
 
     def __init__(self, config: "NBEATSForecasterConfig", *, horizon: int, seed: int) -> None:
         super().__init__()
         self._names = config.model.component_names()
         self._level = config.level
-        self._members = members(
+        self.plan = members(
             lookbacks=config.lookbacks,
             losses=config.losses,
             repeats=config.repeats,
             horizon=horizon,
             seed=seed,
         )
-        self.members = nn.ModuleList(
-            config.model.build(lookback=member.lookback, horizon=horizon, seed=member.seed)
-            for member in self._members
+        self._by_loss: dict[LossName, list[int]] = {}
+        for index, member in enumerate(self.plan):
+            self._by_loss.setdefault(member.loss, []).append(index)
+        self.members = NBEATSEnsemble(
+            [config.model.build(lookback=one.lookback, horizon=horizon, seed=one.seed) for one in self.plan]
         )
 
     def components(self, batch: Batch) -> Tensor:
         """(M, 1 + S, B, H) in the window's scale: the level, then each stack's share."""
-        parts = []
-        for index, network in enumerate(self.members):
-            assert isinstance(network, NBEATS)
-            window_BT = _of_member(batch["insample"], index, 2)[:, -network.lookback :]
-            mask_BT = _of_member(batch["insample_mask"], index, 2)[:, -network.lookback :]
-            level_B1 = window_BT[:, -1:] if self._level == "last" else torch.zeros_like(window_BT[:, -1:])
-            shares_SBH = network.components(window_BT - level_B1, mask_BT)
-            parts.append(torch.cat([level_B1.expand(-1, network.horizon)[None], shares_SBH]))
-        return torch.stack(parts)
+        window_MBT = self._of_members(batch["insample"], 2)[..., -self.members.lookback :]
+        mask_MBT = self._of_members(batch["insample_mask"], 2)[..., -self.members.lookback :]
+        level_MB1 = window_MBT[..., -1:] if self._level == "last" else torch.zeros_like(window_MBT[..., -1:])
+        shares_SMBH = self.members.components(window_MBT - level_MB1, mask_MBT)
+        level_MBH = level_MB1.expand(-1, -1, self.members.horizon)
+        return torch.cat([level_MBH[None], shares_SMBH]).transpose(0, 1)
 
     def counts(self, batch: Batch) -> dict[str, Tensor]:
         """Points a member is asked for, unknown ones too, as the losses count them."""
@@ -68,19 +70,16 @@ class EnsembleForecaster(Learner):
 
     def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The mean over members, and the mean of each kind of loss."""
-        forecasts_MBH = self.components(batch).sum(1)
-        by_loss: dict[str, list[Tensor]] = {}
-        for index, member in enumerate(self._members):
-            loss = LOSSES[member.loss](
-                forecasts_MBH[index],
-                _of_member(batch["outsample"], index, 2),
-                _of_member(batch["outsample_mask"], index, 2),
-                _of_member(batch["naive_scale"], index, 1),
-            )
-            by_loss.setdefault(member.loss, []).append(loss / counts["points"])
-        means = {name: torch.stack(losses).mean() for name, losses in by_loss.items()}
-        total = torch.stack([loss for losses in by_loss.values() for loss in losses]).sum()
-        return {"loss": total / len(self._members)} | means
+        asked = (
+            self.components(batch).sum(1),
+            self._of_members(batch["outsample"], 2),
+            self._of_members(batch["outsample_mask"], 2),
+            self._of_members(batch["naive_scale"], 1),
+        )
+        sums = {name: LOSSES[name](*(part[own] for part in asked)) for name, own in self._by_loss.items()}
+        points = counts["points"]
+        means = {name: total / (points * len(self._by_loss[name])) for name, total in sums.items()}
+        return {"loss": torch.stack([*sums.values()]).sum() / (points * len(self.plan))} | means
 
     def scores(self) -> Accumulator:
         return MeanAccumulator()
@@ -114,9 +113,16 @@ class EnsembleForecaster(Learner):
             del components["level"]
         return middle_BH, components | {"ensemble": middle_BH - mean_SBH.sum(0)}
 
+    @property
+    def together(self) -> int:
+        """Series to forecast at a time."""
+        return max(1, FORECAST_WINDOWS // len(self.plan))
 
-def _of_member(tensor: Tensor, index: int, ndim: int) -> Tensor:
-    return tensor if tensor.ndim == ndim else tensor[:, index]
+    def _of_members(self, tensor: Tensor, ndim: int) -> Tensor:
+        """(M, B, ...) of windows (B, M, ...), or of windows (B, ...) that all members share."""
+        if tensor.ndim == ndim:
+            return tensor.expand(len(self.plan), *tensor.shape)
+        return tensor.transpose(0, 1)
 
 
 class FittedNBEATS:
@@ -126,11 +132,11 @@ class FittedNBEATS:
         self.learner, self._lookback, self.curves = learner.eval(), lookback, curves
 
     def forecast(self, series: SeriesSet) -> Forecasts:
-        windows = Windows(series, lookback=self._lookback).at_end()
+        windows = Windows(series, lookback=self._lookback)
         values, components = [], []
-        for first in range(0, len(series), BATCH_SERIES):
-            part = {key: value[first : first + BATCH_SERIES] for key, value in windows.items()}
-            middle_BH, shares = self.learner.forecast(part)
+        count = self.learner.together
+        for first in range(0, len(series), count):
+            middle_BH, shares = self.learner.forecast(windows.at_end(first, count))
             values.append(middle_BH.numpy())
             components.append({name: share.numpy() for name, share in shares.items()})
         names = components[0]
@@ -168,23 +174,23 @@ class NBEATSForecasterConfig(Strict):
         presentations = WindowPresentations(
             series,
             lookback=lookback,
-            members=len(learner.members),
+            seeds=[member.seed for member in learner.plan],
             history_horizons=self.history_horizons,
-            seed=training.seed,
         )
 
         def batches() -> Iterator[dict[str, Tensor]]:
             if valid is not None:
-                windows = Windows(series, lookback=lookback).before(valid)
-                for first in range(0, len(series), BATCH_SERIES):
-                    yield {key: value[first : first + BATCH_SERIES] for key, value in windows.items()}
+                windows, count = Windows(series, lookback=lookback), learner.together
+                for first in range(0, len(series), count):
+                    yield windows.before(valid, first, count)
 
         trained = train(
             learner,
             data=presentations,
             valid=batches,
             recipe=training,
-            example_tokens=len(learner.members) * (lookback + series.config.horizon),
+            # a window fills about as much memory as a token of an encoder
+            example_tokens=len(learner.plan),
             machine=self._machine(fitting.machine),
             scratch=fitting.scratch,
             tracker=fitting.tracker,
