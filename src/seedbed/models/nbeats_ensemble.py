@@ -22,6 +22,8 @@ class GroupedLinear(nn.Module):
     The biases are one long vector, for what has one dimension is spared by weight decay.
     """
 
+    bias: nn.Parameter | None
+
     def __init__(self, maps: Sequence[nn.Linear], *, inputs: int, outputs: int) -> None:
         super().__init__()
         weight_MIO = maps[0].weight.new_zeros(len(maps), inputs, outputs)
