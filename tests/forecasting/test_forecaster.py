@@ -223,3 +223,28 @@ def test_a_refit_refuses_a_schedule_that_follows_validations() -> None:
     with pytest.raises(UserError, match="the refit has none; set refit to false"):
         ForecastRecipe.parse(recipe, "forecast.x")
     ForecastRecipe.parse({**recipe, "refit": False}, "forecast.x")
+
+
+def test_frequencies_may_have_steps_and_reach_of_their_own(tmp_path: Path) -> None:
+    own = {"yearly": {"max_steps": 7, "history_horizons": 1.0}}
+    steps = {}
+    for series in load(tmp_path, table()).sets("history"):
+        fitted = fit(config(by_frequency=own), series, tmp_path / series.frequency, log_every=1)
+        steps[series.frequency] = max(step for step, _, _ in fitted.curves)
+    assert steps == {"yearly": 7, "quarterly": 30}
+    recipe = {
+        "source": "classics",
+        "panel": panel_config().model_dump(mode="json"),
+        "forecaster": config(by_frequency={"daily": {"max_steps": 7}}).model_dump(mode="json"),
+        "training": training().model_dump(mode="json"),
+    }
+    with pytest.raises(UserError, match="by_frequency has daily; the panel has yearly, quarterly"):
+        ForecastRecipe.parse(recipe, "forecast.x")
+
+
+def test_the_level_is_the_last_known_value() -> None:
+    learner, windows = make_interpretable(), batch(members=None)
+    windows["insample_mask"][:4, -2:] = 0
+    level_BH = learner.components(windows)[0, 0]
+    expected_B = torch.cat([windows["insample"][:4, -3], windows["insample"][4:, -1]])
+    assert torch.equal(level_BH, expected_B[:, None].expand(-1, HORIZON))

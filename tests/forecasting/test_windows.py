@@ -119,3 +119,20 @@ def test_naive_scales_are_those_of_each_series(
     expected = [metrics.naive_scale(values_T, seasonality=seasonality) for values_T in series]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     assert np.isfinite(found).any()
+
+
+def test_what_is_missing_inside_a_series_is_masked(tmp_path: Path) -> None:
+    series = load(tmp_path, table()).sets("history")[0]
+    places = series.offsets[3] + np.asarray([20, 25])
+    values = series.values.copy()
+    values[places] = np.nan
+    windows = Windows(dataclasses.replace(series, values=values), lookback=LOOKBACK)
+    batch = windows.cut(np.asarray([3]), np.asarray([24]))
+    whole = Windows(series, lookback=LOOKBACK).cut(np.asarray([3]), np.asarray([24]))
+    for part, missing in (("insample", 2), ("outsample", 1)):
+        known = [place != missing for place in range(whole[part].shape[-1])]
+        assert batch[f"{part}_mask"][0].tolist() == [float(one) for one in known]
+        assert torch.equal(batch[part][0], whole[part][0] * batch[f"{part}_mask"][0])
+    differences = np.diff(values[series.offsets[3] : series.offsets[4]])
+    found = float(batch["naive_scale"][0]) * float(batch["scale"][0])
+    assert found == pytest.approx(np.nanmean(np.abs(differences)), rel=1e-6)

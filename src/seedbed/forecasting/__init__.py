@@ -34,6 +34,18 @@ class ForecastRecipe(Strict):
         return self
 
     @model_validator(mode="after")
+    def _settings_are_of_frequencies_that_are_there(self) -> Self:
+        if self.forecaster.name == "nbeats":
+            known = list(self.panel.frequencies)
+            for name in self.forecaster.by_frequency:
+                if name not in known:
+                    raise ValueError(
+                        f"forecaster.by_frequency has {name}; the panel has {', '.join(known)}; "
+                        "correct the name"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _a_refit_has_no_plateau(self) -> Self:
         if self.refit and self.training is not None and self.training.schedule.name == "plateau":
             raise ValueError(

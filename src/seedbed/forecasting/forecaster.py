@@ -22,6 +22,7 @@ from seedbed.forecasting.windows import WindowPresentations, Windows
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
 from seedbed.models.nbeats import NBEATSConfig
 from seedbed.models.nbeats_ensemble import NBEATSEnsemble
+from seedbed.training import Training
 from seedbed.weights import write_weights
 
 FORECAST_WINDOWS = 1 << 15
@@ -59,7 +60,10 @@ class EnsembleForecaster(Learner):
         """(M, 1 + S, B, H) in the window's scale: the level, then each stack's share."""
         window_MBT = self._of_members(batch["insample"], 2)[..., -self.members.lookback :]
         mask_MBT = self._of_members(batch["insample_mask"], 2)[..., -self.members.lookback :]
-        level_MB1 = window_MBT[..., -1:] if self._level == "last" else torch.zeros_like(window_MBT[..., -1:])
+        level_MB1 = torch.zeros_like(window_MBT[..., -1:])
+        if self._level == "last":
+            places_T = torch.arange(1, mask_MBT.shape[-1] + 1, device=mask_MBT.device)
+            level_MB1 = window_MBT.gather(-1, (mask_MBT * places_T).argmax(-1, keepdim=True))
         shares_SMBH = self.members.components(window_MBT - level_MB1, mask_MBT)
         level_MBH = level_MB1.expand(-1, -1, self.members.horizon)
         return torch.cat([level_MBH[None], shares_SMBH]).transpose(0, 1)
@@ -147,6 +151,13 @@ class FittedNBEATS:
         write_weights(path.with_suffix(".safetensors"), self.learner.state_dict())
 
 
+class FrequencySettings(Strict):
+    """What one frequency has otherwise than the others; null: as they have it."""
+
+    history_horizons: float | None = Field(None, gt=0)
+    max_steps: int | None = Field(None, ge=1, description="in place of training.max_steps")
+
+
 class NBEATSForecasterConfig(Strict):
     """A median ensemble of N-BEATS networks."""
 
@@ -160,22 +171,28 @@ class NBEATSForecasterConfig(Strict):
     )
     level: Literal["zero", "last"] = Field(
         "zero",
-        description="zero: as in the paper; last: networks see and forecast departures from the last value",
+        description="zero: as in the paper; last: networks see and forecast departures from the last value "
+        "that is known",
     )
+    by_frequency: dict[str, FrequencySettings] = Field({}, description="what differs for some frequencies")
 
     def fit(self, series: SeriesSet, *, valid: SeriesSet | None, fitting: Fitting) -> FittedNBEATS:
         """Train on `series`; `valid` holds the horizon after it, for the curves, and decides nothing."""
         from seedbed.training.trainer import train
 
+        assert fitting.training is not None, "ForecastRecipe asks for it"
+        own = self.by_frequency.get(series.frequency, FrequencySettings())
         training = fitting.training
-        assert training is not None, "ForecastRecipe asks for it"
+        if own.max_steps is not None:
+            changed = training.model_dump() | {"max_steps": own.max_steps}
+            training = Training.parse(changed, f"{fitting.label}: forecaster.by_frequency.{series.frequency}")
         learner = self.build(series.config, seed=training.seed)
         lookback = self._lookback(series.config)
         presentations = WindowPresentations(
             series,
             lookback=lookback,
             seeds=[member.seed for member in learner.plan],
-            history_horizons=self.history_horizons,
+            history_horizons=own.history_horizons or self.history_horizons,
         )
 
         def batches() -> Iterator[dict[str, Tensor]]:

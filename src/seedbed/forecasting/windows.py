@@ -2,7 +2,8 @@
 
 Oreshkin et al. 2020, section 4: a series is drawn uniformly, then a cut uniformly among its last
 `history_horizons` x horizon points (the paper's L_H x H); the lookback before the cut is the input, the
-horizon after it the target. What a short series lacks is zero and masked, before and after the cut.
+horizon after it the target. What a short series lacks is zero and masked, before and after the cut, and
+so is what is missing in it.
 
 Every window is divided by the largest absolute value of its lookback. The three losses do not see a
 common factor of forecast and target (all are ratios), so this changes the network's input only.
@@ -50,6 +51,7 @@ class Windows:
         # unsigned, so that one comparison finds what is before the series and what is after it
         known = (cuts[..., None] + places).view(np.uint64) < self.lengths[series][..., None].view(np.uint64)
         values = self._take(self._offsets[series] + cuts - self._lookback)
+        known &= np.isfinite(values)
         values[~known] = 0.0
         scale = np.abs(values[..., : self._lookback]).max(-1)
         scale[scale == 0] = 1.0
@@ -76,9 +78,10 @@ class Windows:
         assert bool(np.all(targets.lengths == self._horizon))
         windows = self.at_end(first, count)
         scale_N = windows["scale"].numpy()
-        known_NH = targets.values.reshape(-1, self._horizon)[first : first + len(scale_N)]
-        actual_NH = known_NH / scale_N[:, None]
-        return windows | {"outsample": _tensor(actual_NH), "outsample_mask": _tensor(np.ones_like(actual_NH))}
+        actual_NH = targets.values.reshape(-1, self._horizon)[first : first + len(scale_N)]
+        known_NH = np.isfinite(actual_NH)
+        actual_NH = np.where(known_NH, actual_NH, 0.0) / scale_N[:, None]
+        return windows | {"outsample": _tensor(actual_NH), "outsample_mask": _tensor(known_NH)}
 
     def _take(self, first: Integers) -> Floats:
         """The T + H values from position `first` on, (..., T + H); where there are none, any value."""
@@ -95,7 +98,10 @@ class Windows:
 
 
 def naive_scales(values: Floats, offsets: Integers, *, seasonality: int) -> Floats:
-    """`metrics.naive_scale` of each series values[offsets[i]:offsets[i + 1]]; nan where it is undefined."""
+    """`metrics.naive_scale` of each series values[offsets[i]:offsets[i + 1]]; nan where it is undefined.
+
+    Of a series with gaps it is the mean over the differences that are known.
+    """
     scales_N = np.full(len(offsets) - 1, np.nan)
     first = 0
     while first < len(scales_N):
@@ -107,11 +113,15 @@ def naive_scales(values: Floats, offsets: Integers, *, seasonality: int) -> Floa
         )
         long = np.flatnonzero(ends - starts > seasonality)
         if long.size:
-            differences = np.abs(part[seasonality:] - part[:-seasonality])
+            differences = np.append(np.abs(part[seasonality:] - part[:-seasonality]), 0.0)
+            known = np.isfinite(differences)
             bounds = np.stack([starts[long], ends[long] - seasonality], axis=1).ravel()
             # every other sum is of a series, those between span two of them; a last bound may be the end
-            sums = np.add.reduceat(np.append(differences, 0.0), bounds)[::2]
-            scales_N[first + long] = sums / (bounds[1::2] - bounds[::2])
+            sums, counts = (
+                np.add.reduceat(summed, bounds)[::2]
+                for summed in (np.where(known, differences, 0.0), known.astype(np.float64))
+            )
+            scales_N[first + long] = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
         first = last
     return scales_N
 
