@@ -248,3 +248,17 @@ def test_the_level_is_the_last_known_value() -> None:
     level_BH = learner.components(windows)[0, 0]
     expected_B = torch.cat([windows["insample"][:4, -3], windows["insample"][4:, -1]])
     assert torch.equal(level_BH, expected_B[:, None].expand(-1, HORIZON))
+
+
+def test_members_in_parts_are_the_members_at_once(tmp_path: Path) -> None:
+    series, _ = load(tmp_path, table()).sets("train")
+    adam = {"name": "adam", "learning_rate": 5e-3, "epsilon": 1e-20}
+    whole, parted = (
+        fit(config(together=together), series, tmp_path / str(together), optimizer=adam, log_every=10)
+        for together in (None, 3)
+    )
+    found, expected = parted.learner.state_dict(), whole.learner.state_dict()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-4)
+    losses = {name for _, name, _ in parted.curves if name.endswith("loss")}
+    assert losses == {"members_1_to_3/train/loss", "members_4_to_4/train/loss"}

@@ -4,6 +4,7 @@ Shape legend: N series, B windows, M members, S stacks, T lookback, H horizon.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -35,10 +36,12 @@ class EnsembleForecaster(Learner):
     """N-BEATS members of one frequency, computed together. They share no weight, and Adam does not see the
     factor that the mean of their losses brings, so each learns as it would alone (if `gradient_clip`, a norm
     over all, is kept out of reach). A batch holds windows of each member's own (B, M, ...) or common to all
-    (B, ...).
+    (B, ...). `only`: the members of these numbers, as they are among all.
     """
 
-    def __init__(self, config: "NBEATSForecasterConfig", *, horizon: int, seed: int) -> None:
+    def __init__(
+        self, config: "NBEATSForecasterConfig", *, horizon: int, seed: int, only: slice = slice(None)
+    ) -> None:
         super().__init__()
         self._names = config.model.component_names()
         self._level = config.level
@@ -48,12 +51,13 @@ class EnsembleForecaster(Learner):
             repeats=config.repeats,
             horizon=horizon,
             seed=seed,
-        )
+        )[only]
         self._by_loss: dict[LossName, list[int]] = {}
         for index, member in enumerate(self.plan):
             self._by_loss.setdefault(member.loss, []).append(index)
         self.members = NBEATSEnsemble(
-            [config.model.build(lookback=one.lookback, horizon=horizon, seed=one.seed) for one in self.plan]
+            [config.model.build(lookback=one.lookback, horizon=horizon, seed=one.seed) for one in self.plan],
+            lookback=max(config.lookbacks) * horizon,
         )
 
     def components(self, batch: Batch) -> Tensor:
@@ -166,6 +170,11 @@ class NBEATSForecasterConfig(Strict):
     lookbacks: tuple[int, ...] = Field(min_length=1, description="in horizons; the paper: 2 to 7")
     losses: tuple[LossName, ...] = Field(min_length=1)
     repeats: int = Field(1, ge=1, description="members per lookback and loss; the paper: 10")
+    together: int | None = Field(
+        None,
+        ge=1,
+        description="members trained at once, where memory does not hold all; null: all of them",
+    )
     history_horizons: float = Field(
         10.0, gt=0, description="L_H: cuts are drawn from the last L_H x horizon points of a series"
     )
@@ -186,34 +195,43 @@ class NBEATSForecasterConfig(Strict):
         if own.max_steps is not None:
             changed = training.model_dump() | {"max_steps": own.max_steps}
             training = Training.parse(changed, f"{fitting.label}: forecaster.by_frequency.{series.frequency}")
-        learner = self.build(series.config, seed=training.seed)
         lookback = self._lookback(series.config)
-        presentations = WindowPresentations(
-            series,
-            lookback=lookback,
-            seeds=[member.seed for member in learner.plan],
-            history_horizons=own.history_horizons or self.history_horizons,
-        )
 
         def batches() -> Iterator[dict[str, Tensor]]:
             if valid is not None:
-                windows, count = Windows(series, lookback=lookback), learner.together
+                windows, count = Windows(series, lookback=lookback), part.together
                 for first in range(0, len(series), count):
                     yield windows.before(valid, first, count)
 
-        trained = train(
-            learner,
-            data=presentations,
-            valid=batches,
-            recipe=training,
-            # a window fills about as much memory as a token of an encoder
-            example_tokens=len(learner.plan),
-            machine=self._machine(fitting.machine),
-            scratch=fitting.scratch,
-            tracker=fitting.tracker,
-            label=fitting.label,
-        )
-        return FittedNBEATS(learner, lookback=lookback, curves=trained.curves)
+        states: list[dict[str, Tensor]] = []
+        curves: Curve = []
+        for only, label in self._parts():
+            horizon = series.config.horizon
+            part = EnsembleForecaster(self, horizon=horizon, seed=training.seed, only=only)
+            presentations = WindowPresentations(
+                series,
+                lookback=lookback,
+                seeds=[member.seed for member in part.plan],
+                history_horizons=own.history_horizons or self.history_horizons,
+            )
+            with fitting.tracker.child(label) if label else nullcontext(fitting.tracker) as tracker:
+                trained = train(
+                    part,
+                    data=presentations,
+                    valid=batches,
+                    recipe=training,
+                    # a window fills about as much memory as a token of an encoder
+                    example_tokens=len(part.plan),
+                    machine=self._machine(fitting.machine),
+                    scratch=fitting.scratch / label,
+                    tracker=tracker,
+                    label=f"{fitting.label} {label}".strip(),
+                )
+            states.append(part.state_dict())
+            curves += [(step, f"{label}/{name}".strip("/"), value) for step, name, value in trained.curves]
+        learner = part if len(states) == 1 else self.build(series.config, seed=training.seed)
+        learner.load_state_dict({name: torch.cat([one[name] for one in states]) for name in states[0]})
+        return FittedNBEATS(learner, lookback=lookback, curves=curves)
 
     def load(self, path: Path, frequency: FrequencyConfig) -> FittedNBEATS:
         """Read what `save` wrote."""
@@ -223,6 +241,17 @@ class NBEATSForecasterConfig(Strict):
 
     def build(self, frequency: FrequencyConfig, *, seed: int) -> EnsembleForecaster:
         return EnsembleForecaster(self, horizon=frequency.horizon, seed=seed)
+
+    def _parts(self) -> list[tuple[slice, str]]:
+        """Members to train one part after the other, and what to call each; one part has no name."""
+        count = len(self.lookbacks) * len(self.losses) * self.repeats
+        size = self.together or count
+        if size >= count:
+            return [(slice(None), "")]
+        return [
+            (slice(first, first + size), f"members_{first + 1}_to_{min(first + size, count)}")
+            for first in range(0, count, size)
+        ]
 
     def _machine(self, machine: Machine) -> Machine:
         small = max(stack.width for stack in self.model.stacks) <= SMALL_WIDTH

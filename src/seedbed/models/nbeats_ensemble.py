@@ -121,13 +121,16 @@ class GroupedStack(nn.Module):
 
 
 class NBEATSEnsemble(nn.Module):
-    """The given networks, which differ in lookback and weights alone, as one; they are copied."""
+    """The given networks, which differ in lookback and weights alone, as one; they are copied.
+
+    `lookback`: of the windows it gets, if they are longer than any network's.
+    """
 
     seen_MT: Tensor
 
-    def __init__(self, networks: Sequence[NBEATS]) -> None:
+    def __init__(self, networks: Sequence[NBEATS], *, lookback: int | None = None) -> None:
         super().__init__()
-        self.lookback = max(network.lookback for network in networks)
+        self.lookback = lookback or max(network.lookback for network in networks)
         self.horizon = networks[0].horizon
         self.stacks = nn.ModuleList()
         for place in range(len(networks[0].stacks)):
