@@ -7,11 +7,13 @@ from pydantic import Field, model_validator
 from seedbed.config import Strict
 from seedbed.forecasting.baselines import Naive2Config, NaiveConfig, SeasonalNaiveConfig
 from seedbed.forecasting.forecaster import NBEATSForecasterConfig
+from seedbed.forecasting.network import NetworkForecasterConfig
 from seedbed.forecasting.panels import LongConfig, Panel, PanelConfig
 from seedbed.training import Training
 
 Forecaster = Annotated[
-    NBEATSForecasterConfig | NaiveConfig | Naive2Config | SeasonalNaiveConfig, Field(discriminator="name")
+    NBEATSForecasterConfig | NetworkForecasterConfig | NaiveConfig | Naive2Config | SeasonalNaiveConfig,
+    Field(discriminator="name"),
 ]
 
 
@@ -29,8 +31,10 @@ class ForecastRecipe(Strict):
 
     @model_validator(mode="after")
     def _trained_forecasters_need_training(self) -> Self:
-        if self.forecaster.name == "nbeats" and self.training is None:
-            raise ValueError("nbeats needs `training`; see conf/forecast/nbeats_generic-classics.yaml")
+        if self.forecaster.name in ("nbeats", "network") and self.training is None:
+            raise ValueError(
+                f"{self.forecaster.name} needs `training`; see conf/forecast/nbeats_generic-classics.yaml"
+            )
         return self
 
     @model_validator(mode="after")

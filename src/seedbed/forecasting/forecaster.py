@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from seedbed.config import Machine, Strict
-from seedbed.forecasting.ensembling import median, members
+from seedbed.forecasting.ensembling import last_known, median, members
 from seedbed.forecasting.fitting import Curve, Fitting, Forecasts
-from seedbed.forecasting.losses import LOSSES, LossName
+from seedbed.forecasting.losses import LOSSES, LossName, add_scores
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
 from seedbed.forecasting.windows import WindowPresentations, Windows
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
@@ -66,8 +66,7 @@ class EnsembleForecaster(Learner):
         mask_MBT = self._of_members(batch["insample_mask"], 2)[..., -self.members.lookback :]
         level_MB1 = torch.zeros_like(window_MBT[..., -1:])
         if self._level == "last":
-            places_T = torch.arange(1, mask_MBT.shape[-1] + 1, device=mask_MBT.device)
-            level_MB1 = window_MBT.gather(-1, (mask_MBT * places_T).argmax(-1, keepdim=True))
+            level_MB1 = last_known(window_MBT, mask_MBT)
         shares_SMBH = self.members.components(window_MBT - level_MB1, mask_MBT)
         level_MBH = level_MB1.expand(-1, -1, self.members.horizon)
         return torch.cat([level_MBH[None], shares_SMBH]).transpose(0, 1)
@@ -95,17 +94,7 @@ class EnsembleForecaster(Learner):
     def score(self, batch: Batch, accumulator: Accumulator) -> None:
         """sMAPE and MASE of the median, of windows common to all members, over those known in full."""
         assert isinstance(accumulator, MeanAccumulator) and batch["outsample"].ndim == 2
-        forecast_BH = median(self.components(batch).sum(1).double())
-        actual_BH, mask_BH = batch["outsample"].double(), batch["outsample_mask"].double()
-        whole_B = (mask_BH.sum(-1) == mask_BH.shape[-1]).double()
-        error_BH = (forecast_BH - actual_BH).abs()
-        size_BH = actual_BH.abs() + forecast_BH.abs()
-        smape_B = (200 * error_BH / torch.where(size_BH > 0, size_BH, torch.ones_like(size_BH))).mean(-1)
-        accumulator.add_mean("smape", (smape_B * whole_B).sum(), whole_B.sum())
-        scale_B = batch["naive_scale"].double()
-        defined_B = whole_B * (scale_B > 0)
-        mase_B = error_BH.mean(-1) / torch.where(scale_B > 0, scale_B, torch.ones_like(scale_B))
-        accumulator.add_mean("mase", (mase_B * defined_B).sum(), defined_B.sum())
+        add_scores(median(self.components(batch).sum(1).double()), batch, accumulator)
 
     @torch.no_grad()
     def forecast(self, windows: Batch) -> tuple[Tensor, dict[str, Tensor]]:
