@@ -22,10 +22,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets both
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-
 import numpy as np
+import steps  # noqa: F401  settles threads and memory
 import torch
 from torch import Tensor
 

@@ -152,7 +152,7 @@ def test_pre_commit_runs_what_make_check_runs() -> None:
         "ruff format",
         "mypy",
         "lint-imports",
-        "docs/reference.py --check",
+        "docs.reference --check",
         "docs.fidelity --check",
     ):
         assert tool in entries

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedbed import __version__
-from seedbed.config import Interrupted, Machine, UserError, load_machine, rank_and_world
+from seedbed.config import MACHINE_VARIABLE, Interrupted, Machine, UserError, load_machine, rank_and_world
+from seedbed.process import keep_freed_memory, limit_threads
 
 if TYPE_CHECKING:
     from seedbed.recipes import Lock
@@ -26,7 +27,7 @@ SUMMARY = {
     "fetch": "get a source into data/raw/",
     "preprocess": "normalise, filter, deduplicate and split a corpus into data/clean/",
     "tokenize": "train a tokenizer and write token shards into data/tokens/",
-    "pretrain": "pretrain an encoder into models/pretrain/",
+    "pretrain": "pretrain an encoder or a decoder into models/pretrain/",
     "finetune": "fine-tune on a task, several seeds, into models/finetune/",
     "forecast": "train forecasters on a panel into models/forecast/",
     "evaluate": "open the test splits once and write reports/",
@@ -45,8 +46,10 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Text encoders and forecasters from raw data to evaluated models. `dvc repro` runs all.",
         epilog=f"verbs:\n{verbs}\n\nRuns are the names in params.yaml. With key=value the result goes to "
-        "scratch, never into DVC's outs.\ngenerate RUN PROMPT and score RUN FILE take a pretrain run or a "
-        "model folder, and key=value for how; plan RUN takes the run's own keys, and probe.seconds.\n"
+        "scratch, never into DVC's outs.\nforecast FILE takes a .csv or .parquet of your own "
+        "series, or a folder/ of them, in any folder.\ngenerate RUN PROMPT and score RUN FILE "
+        "take a pretrain run or a model folder, and key=value for how; plan RUN takes the run's own keys, "
+        "and probe.seconds.\n"
         "The machine file is chosen by SEEDBED_MACHINE (conf/machine/). "
         "Exit codes: 0 done, 2 your input needs mending, 75 stopped and saved, run again.",
     )
@@ -90,8 +93,12 @@ def _describe_os_error(error: OSError) -> str:
 
 def _dispatch(verb: str, arguments: list[str]) -> None:
     root = Path.cwd()
-    machine = load_machine(root)
-    _limit_threads(machine)
+    file = verb == "forecast" and bool(arguments) and _is_file(arguments[0])
+    # a user's own file needs no project around it
+    bare = file and MACHINE_VARIABLE not in os.environ and not (root / "conf" / "machine").is_dir()
+    machine = Machine() if bare else load_machine(root)
+    limit_threads(machine.threads, spin=machine.spin)
+    keep_freed_memory()
     if verb == "compose":
         _no_more(verb, arguments)
         import_module("seedbed.stages.compose").run(root)
@@ -100,6 +107,9 @@ def _dispatch(verb: str, arguments: list[str]) -> None:
         _no_more(verb, arguments)
         count = import_module("seedbed.tracking").deliver_all(root / machine.scratch, machine.tracking_uri)
         print(f"deliver: {count} journals are in {machine.tracking_uri}")
+        return
+    if file:
+        import_module("seedbed.stages.forecast_file").run(root, machine, arguments)
         return
     if verb in PRINTING_VERBS:
         import_module(f"seedbed.stages.{verb}").run(root, machine, arguments)
@@ -112,6 +122,11 @@ def _dispatch(verb: str, arguments: list[str]) -> None:
             )
         run, arguments = arguments[0], arguments[1:]
     _run(root, machine, verb, run, arguments)
+
+
+def _is_file(argument: str) -> bool:
+    """A file of series, or a folder of them: written with a slash, for runs have names without one."""
+    return argument.endswith((".csv", ".parquet")) or "/" in argument
 
 
 def _run(root: Path, machine: Machine, verb: str, run: str, overrides: list[str]) -> None:
@@ -174,25 +189,6 @@ def _identity(lock: "Lock", verb: str, recipe: Any) -> Any:
     if verb == "tune":
         return [recipe.model_dump(mode="json"), lock.finetune[recipe.finetune].model_dump(mode="json")]
     return recipe.model_dump(mode="json")
-
-
-def _limit_threads(machine: Machine) -> None:
-    """Fix the thread counts of every numeric library before any of them is imported.
-
-    Threads that wait spin a little and then sleep (`spin`): to spin on is several times slower when
-    another process takes a core, to sleep at once a quarter slower when none does.
-    """
-    for name in (
-        "OMP_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
-        "RAYON_NUM_THREADS",
-        "POLARS_MAX_THREADS",
-    ):
-        os.environ[name] = str(machine.threads)
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-    os.environ["GOMP_SPINCOUNT"] = str(machine.spin)
 
 
 def _launch(machine: Machine, verb: str, run: str, overrides: list[str]) -> None:

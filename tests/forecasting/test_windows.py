@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -136,3 +137,22 @@ def test_what_is_missing_inside_a_series_is_masked(tmp_path: Path) -> None:
     differences = np.diff(values[series.offsets[3] : series.offsets[4]])
     found = float(batch["naive_scale"][0]) * float(batch["scale"][0])
     assert found == pytest.approx(np.nanmean(np.abs(differences)), rel=1e-6)
+
+
+def test_what_is_missing_is_zero_and_masked_wherever_it_stands(tmp_path: Path) -> None:
+    frame = table().with_columns(y=pl.when(pl.col("ds").dt.year() % 5 == 0).then(None).otherwise(pl.col("y")))
+    panel = load(tmp_path, frame)
+    series, targets = panel.sets("train")[0], panel.valid()[0]
+    whole = load(tmp_path, table()).sets("train")[0]
+    assert 0 < np.isnan(series.values).sum() < len(series.values)
+    windows = Windows(series, lookback=LOOKBACK)
+    for batch in (windows.cut(np.asarray([1, 2]), np.asarray([8, 20])), windows.before(targets)):
+        for name in ("insample", "outsample"):
+            assert torch.isfinite(batch[name]).all()
+            assert (batch[name][batch[f"{name}_mask"] == 0] == 0).all()
+            assert 0 < (batch[f"{name}_mask"] == 0).sum() < batch[name].numel()
+    batch, full = windows.cut(np.asarray([2]), np.asarray([20])), Windows(whole, lookback=LOOKBACK)
+    expected = full.cut(np.asarray([3]), np.asarray([20]))
+    known = batch["insample_mask"] == 1
+    sizes = (batch["scale"] / expected["scale"]).float()
+    torch.testing.assert_close((batch["insample"] * sizes)[known], expected["insample"][known])

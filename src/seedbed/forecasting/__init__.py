@@ -7,8 +7,9 @@ from pydantic import Field, model_validator
 from seedbed.config import Strict
 from seedbed.forecasting.baselines import Naive2Config, NaiveConfig, SeasonalNaiveConfig
 from seedbed.forecasting.forecaster import NBEATSForecasterConfig
+from seedbed.forecasting.layouts import LongConfig, PanelConfig
 from seedbed.forecasting.network import NetworkForecasterConfig
-from seedbed.forecasting.panels import LongConfig, Panel, PanelConfig
+from seedbed.forecasting.panels import Panel
 from seedbed.training import Training
 
 Forecaster = Annotated[

@@ -1,7 +1,8 @@
 """The forecasters every model is held against: naive, seasonal naive and Naive2.
 
 Naive2 is the naive forecast of the seasonally adjusted series (Makridakis and Hibon 2000, M3; Makridakis
-et al. 2020, M4), adjusted only where the seasonality is significant.
+et al. 2020, M4), adjusted only where the seasonality is significant. All three need every point: gaps are
+bridged (`SeriesSet.bridged`).
 """
 
 from abc import ABC, abstractmethod
@@ -119,7 +120,7 @@ class NaiveConfig(Baseline):
     name: Literal["naive"]
 
     def forecast(self, series: SeriesSet) -> Floats:
-        return np.stack([naive(series.series(i), horizon=series.config.horizon) for i in range(len(series))])
+        return np.stack([naive(series.bridged(i), horizon=series.config.horizon) for i in range(len(series))])
 
 
 class Naive2Config(Baseline):
@@ -132,7 +133,7 @@ class Naive2Config(Baseline):
         horizon, seasonality = series.config.horizon, series.config.seasonality
         return np.stack(
             [
-                naive2(series.series(i), horizon=horizon, seasonality=seasonality, rule=self.rule)
+                naive2(series.bridged(i), horizon=horizon, seasonality=seasonality, rule=self.rule)
                 for i in range(len(series))
             ]
         )
@@ -149,7 +150,7 @@ class SeasonalNaiveConfig(Baseline):
         season = series.config.seasonality
         rows = []
         for index in range(len(series)):
-            history_T = series.series(index)
+            history_T = series.bridged(index)
             model = SeasonalNaive(season) if history_T.size >= season else Naive()
             rows.append(np.asarray(model.forecast(y=history_T, h=series.config.horizon)["mean"], np.float64))
         return np.stack(rows)

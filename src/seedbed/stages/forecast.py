@@ -1,7 +1,8 @@
 """forecast: a panel to forecasts of its test part, the forecaster that made them, metrics and curves.
 
 The forecaster is fitted without the valid part and scored on it; then, if the recipe says `refit`, fitted
-again on train and valid together. The test part is not read.
+again on train and valid together. Where no series is long enough for a valid part, the second fit is the
+only one. The test part is not read.
 """
 
 from contextlib import ExitStack
@@ -24,10 +25,14 @@ def inputs(recipe: ForecastRecipe) -> list[tuple[str, str]]:
 
 
 def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
-    """Write forecasts.parquet, forecaster.json, members/, metrics.json and curves.csv."""
+    """Write forecasts.parquet, forecaster.json, members/, metrics.json, panel.json and curves.csv."""
     import polars as pl
 
-    panel = recipe.panel.load(workspace.input("fetch", recipe.source))
+    panel = recipe.panel.load(
+        workspace.input("fetch", recipe.source), scratch=workspace.scratch / "panel" / str(workspace.rank)
+    )
+    for line in panel.lines() if workspace.rank == 0 else ():
+        print(f"forecast {workspace.run}: {line}")
     fitted: dict[str, Fitted] = {}
     curves: dict[str, Curve] = {}
     tables: list[pl.DataFrame] = []
@@ -38,12 +43,13 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
         for train, valid, history in parts:
             name = train.frequency
             with tracker.child(name) as child:
-                first = _fit(workspace, recipe, train, valid=valid, tracker=child, part="valid")
-                scores[name] = score(first.forecast(train).values_NH, valid, history=train)
-                child.log_metrics({f"valid/{key}": value for key, value in scores[name].items()})
-                curves[name] = first.curves
-                fitted[name] = first
-                if recipe.refit and recipe.training is not None:
+                if len(train):
+                    first = _fit(workspace, recipe, train, valid=valid, tracker=child, part="valid")
+                    scores[name] = score(first.forecast(train).values_NH, valid, history=train)
+                    child.log_metrics({f"valid/{key}": value for key, value in scores[name].items()})
+                    curves[name] = first.curves
+                    fitted[name] = first
+                if not len(train) or (recipe.refit and recipe.training is not None):
                     fitted[name] = _fit(workspace, recipe, history, valid=None, tracker=child, part="refit")
                     curves[f"{name}/refit"] = fitted[name].curves
             sizes[name] = len(train)
@@ -56,6 +62,7 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
             card = Card(run=workspace.run, forecaster=recipe.forecaster, frequencies=recipe.panel.frequencies)
             save_forecaster(out, card, fitted)
             write_json(out / "metrics.json", metrics)
+            write_json(out / "panel.json", panel.facts())
             write_curves(out / "curves.csv", curves)
 
 
