@@ -118,6 +118,11 @@ def _scores(counts_BCC: Floats) -> Floats:
     return np.column_stack([accuracy, *macro, metrics.matthews_correlation(counts_BCC), *each])
 
 
+def of_counts(counts_BCC: Floats, *, metric: str) -> Floats:
+    """One of SCORES (B,) of confusion counts."""
+    return np.asarray(_scores(counts_BCC)[:, SCORES.index(metric)])
+
+
 def draw(run: Classified, *, resamples: int, seed: int) -> Draws:
     """The bootstrap of a run; columns as `statistic` gives them."""
     return bootstrap(statistic(run), run.n, resamples=resamples, seed=seed)

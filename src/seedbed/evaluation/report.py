@@ -1,5 +1,6 @@
 """report.html: one self-contained page for people; verdicts first, then evidence, then where it is from."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,8 +98,21 @@ def sentence(verdict: Verdict) -> str:
     plus = "+" if difference.value > 0 else ""
     return (
         f"{metric} {a} against {b}, difference {plus}{value} ({low} to {high}), "
-        f"{difference.n:,} {unit}{seeds}"
+        f"{difference.n:,} {unit}{seeds}{tests(verdict)}"
     )
+
+
+def tests(verdict: Verdict) -> str:
+    """What randomisation says, and the seeds that an open question still needs."""
+    text = ""
+    if math.isfinite(verdict.p_value):
+        text += f"; randomisation p {verdict.p_value:.4f}, after Holm {verdict.p_holm:.4f}"
+    if verdict.outcome in ("open", "probably better", "probably worse"):
+        if math.isinf(verdict.more_seeds):
+            text += "; more seeds alone would not settle it"
+        elif verdict.more_seeds > 0:
+            text += f"; about {verdict.more_seeds:.0f} more seeds each would settle it"
+    return text
 
 
 def _by_task(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:

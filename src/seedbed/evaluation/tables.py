@@ -118,6 +118,9 @@ VERDICT = (
     "seeds",
     "p_better",
     "p_equal",
+    "p_value",
+    "p_holm",
+    "more_seeds",
     "outcome",
 )
 
