@@ -5,7 +5,7 @@ Shape legend: N examples, S seeds, C classes, B resamples, M metrics.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -79,6 +79,18 @@ class Classified:
             for predicted_N in self.predicted_SN
         ]
         return np.asarray(np.sum(matrices, axis=0), np.int64)
+
+    def subset(self, places: Sequence[int]) -> "Classified":
+        """The run as if only these examples (by place) had been tested."""
+        chosen = np.asarray(places, np.int64)
+        ids = tuple(self.ids[i] for i in chosen)
+        return replace(
+            self,
+            ids=ids,
+            labels_N=self.labels_N[chosen],
+            predicted_SN=self.predicted_SN[:, chosen],
+            frame=self.frame.filter(pl.col("id").cast(pl.String).is_in(ids)),
+        )
 
     def comparable(self, other: "Classified") -> bool:
         return (

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from seedbed.evaluation.calibration import Calibrated
 from seedbed.evaluation.classification import Classified
 from seedbed.evaluation.comparisons import Verdict
+from seedbed.evaluation.contamination import Contamination
 from seedbed.evaluation.intervals import Estimate
 from seedbed.evaluation.series import Forecasted
+from seedbed.evaluation.slices import Error, Slice
 
 ALL = "all"
 """The scope of scores over every frequency of a panel."""
@@ -18,6 +21,10 @@ ALL = "all"
 class TextResult:
     predictions: Classified
     scores: Mapping[str, Estimate]
+    calibrated: Calibrated | None = None
+    """None where the predictions come without probabilities."""
+    slices: Sequence[Slice] = ()
+    errors: Sequence[Error] = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,15 @@ class Lineage:
 
 
 @dataclass(frozen=True)
+class Contaminated:
+    """A task's test split against a corpus, and what its runs score without dirty examples."""
+
+    found: Contamination
+    clean: Mapping[str, Estimate]
+    """Accuracy by run; none where every example is dirty."""
+
+
+@dataclass(frozen=True)
 class Findings:
     confidence: float
     resamples: int
@@ -85,6 +101,7 @@ class Findings:
     """Metrics on the valid split that pretraining wrote, by run: without intervals."""
     corpora: Sequence[CorpusCounts]
     lineage: Sequence[Lineage]
+    contamination: Sequence[Contaminated]
     commit: str
     lock_digest: str
     fingerprint: str

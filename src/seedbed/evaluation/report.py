@@ -10,9 +10,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from seedbed.evaluation import figures
+from seedbed.evaluation.calibration import Calibrated
 from seedbed.evaluation.comparisons import Verdict
 from seedbed.evaluation.findings import ALL, Curve, Findings, PanelResult
 from seedbed.evaluation.intervals import Estimate
+from seedbed.evaluation.slices import shown
 
 METRIC_WORDS = {
     "accuracy": "accuracy",
@@ -27,6 +29,8 @@ METRIC_WORDS = {
     "owa": "OWA",
 }
 TRAINED = ("pretrain", "finetune", "forecast")
+ERRORS_SHOWN = 20
+"""Errors of each run in the page; tables/errors.csv has them all."""
 HISTORY_SHOWN = 4
 """Values of history drawn before a forecast, in horizons."""
 
@@ -57,6 +61,8 @@ def render(findings: Findings) -> str:
         "metric": METRIC_WORDS.__getitem__,
         "places": places,
         "thousands": "{:,}".format,
+        "shown": shown,
+        "temperatures": temperatures,
     }
     environment.filters.update(filters)
     return environment.get_template("report.html.j2").render(
@@ -66,6 +72,7 @@ def render(findings: Findings) -> str:
         panels=[_panel(panel) for panel in findings.panels],
         curves=curve_charts(findings),
         sentence=sentence,
+        errors_shown=ERRORS_SHOWN,
         reasons=sorted({reason for corpus in findings.corpora for reason in corpus.dropped}),
         splits=("train", "valid", "test"),
     )
@@ -83,6 +90,11 @@ def percent(probability: float) -> str:
     if probability < 0.001:
         return "< 0.1 %"
     return f"{100 * probability:.1f} %" if not 0.1 <= probability <= 0.9 else f"{100 * probability:.0f} %"
+
+
+def temperatures(values: Sequence[float]) -> str:
+    """The temperature of each seed."""
+    return ", ".join(figures.number(value) for value in values)
 
 
 def sentence(verdict: Verdict) -> str:
@@ -142,7 +154,29 @@ def _task(name: str, findings: Findings) -> dict[str, object]:
             )
             for r in results
         ],
+        "reliabilities": [reliability_chart(r.calibrated) for r in results if r.calibrated],
     }
+
+
+def reliability_chart(calibrated: Calibrated) -> Chart:
+    """Accuracy by confidence; on the dotted line a model is as often right as it is sure."""
+    lines: dict[str, tuple[figures.Points, str]] = {"perfect": ([(0.0, 0.0), (1.0, 1.0)], "split")}
+    for index, (name, bins) in enumerate(
+        (("as trained", calibrated.reliability), ("with temperature", calibrated.reliability_after))
+    ):
+        lines[name] = ([(b.confidence, b.accuracy) for b in bins], figures.colour(index))
+    told = "; ".join(
+        f"sure {b.confidence:.2f}, right {b.accuracy:.2f} of {b.count}" for b in calibrated.reliability
+    )
+    svg = figures.line_chart(
+        lines,
+        title=f"Reliability of {calibrated.run}",
+        x_label="confidence (accuracy upwards)",
+        description=told,
+        width=340,
+        height=240,
+    )
+    return Chart(calibrated.run, svg, figures.legend({name: css for name, (_, css) in lines.items()}))
 
 
 def _summed(run: str, seeds: int) -> str:
