@@ -230,6 +230,15 @@ def test_the_tracker_has_the_numbers_of_metrics_json(done: Any) -> None:
         assert math.isclose(ours[evaluate_name(name)], value, rel_tol=1e-12), name
 
 
+def test_every_run_is_a_registered_version_and_the_better_one_is_the_best(done: Any) -> None:
+    workspace, _ = done
+    client = MlflowClient(workspace.machine.tracking_uri)
+    found = {v.tags["run"]: v for v in client.search_model_versions("name = 'topics'")}
+    assert set(found) == {"electra-topics", "scratch-topics"}
+    bearer = client.get_model_version_by_alias("topics", "best")
+    assert bearer.tags["run"] == "electra-topics" and bearer.source == "dvc:models/finetune/electra-topics"
+
+
 def evaluate_name(name: str) -> str:
     from seedbed.tracking.run import _name
 

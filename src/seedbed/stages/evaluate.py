@@ -11,6 +11,7 @@ from seedbed.evaluation.assess import assess_panel, assess_text
 from seedbed.evaluation.classification import Classified
 from seedbed.evaluation.examine import Evidence, contamination, examine
 from seedbed.evaluation.findings import ALL, Findings, PanelResult
+from seedbed.evaluation.registration import register
 from seedbed.evaluation.report import render
 from seedbed.evaluation.series import Forecasted, score_series
 from seedbed.evaluation.slices import Text
@@ -46,6 +47,7 @@ def run(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> None:
             tracker.log_metrics(tables.flatten(tables.metrics_tree(findings)))
             tracker.log_artifact(out / "report.html")
             tracker.log_artifact(out / "tables")
+            register(tracker, findings)
     for v in findings.headline:
         print(f"{v.task}: {v.words} (P {v.p_better:.3f}, n {v.difference.n})")
 
@@ -55,7 +57,7 @@ def find(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> Findings
     key = TestSplit(opened_by="evaluate")
     runs = _classified(workspace, lock, key)
     tasks, verdicts = assess_text(runs, recipe)
-    evidence = _evidence(workspace, lock, key)
+    evidence = dict(_evidence(workspace, lock, key))
     panels: list[PanelResult] = []
     for forecasts, history in _forecasted(workspace, lock, key):
         panel, of_panel = assess_panel(forecasts, history, recipe)
@@ -98,19 +100,20 @@ def _classified(workspace: Workspace, lock: "Lock", key: TestSplit) -> list[Clas
     return found
 
 
-def _evidence(workspace: Workspace, lock: "Lock", key: TestSplit) -> dict[str, Evidence]:
+def _evidence(workspace: Workspace, lock: "Lock", key: TestSplit) -> Iterator[tuple[str, Evidence]]:
     """What lies beside each text run's predictions: those on valid, test texts, the pretraining corpus."""
-    found = {}
     for name, recipe in sorted(lock.finetune.items()):
         folder = workspace.input("finetune", name)
         examples, unknown = test_examples(recipe, folder, workspace.input("preprocess", recipe.corpus), key)
-        found[name] = Evidence(
-            valid=pl.read_parquet(folder / "predictions.parquet"),
-            texts={one.id: Text(one.text, one.pair) for one in examples},
-            unknown={one.id: share for one, share in zip(examples, unknown, strict=True)},
-            pretrained_on=lock.tokenize[lock.pretrain[recipe.backbone].tokens].corpus,
+        yield (
+            name,
+            Evidence(
+                valid=pl.read_parquet(folder / "predictions.parquet"),
+                texts={one.id: Text(one.text, one.pair) for one in examples},
+                unknown={one.id: share for one, share in zip(examples, unknown, strict=True)},
+                pretrained_on=lock.tokenize[lock.pretrain[recipe.backbone].tokens].corpus,
+            ),
         )
-    return found
 
 
 def _forecasted(
