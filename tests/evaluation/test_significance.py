@@ -1,163 +1,98 @@
-"""Randomisation, Holm's correction and the seeds still needed, against exact tests, textbooks and simulation."""
+"""Diebold-Mariano by hand and as published; MCB against Demsar's table and example, and on all of M3."""
 
-from functools import partial
-from math import inf, isnan
+import random
 
 import numpy as np
-import polars as pl
 import pytest
-from scipy import stats
 
-from seedbed.evaluation import classification
-from seedbed.evaluation.classification import Classified
-from seedbed.evaluation.intervals import bootstrap
-from seedbed.evaluation.significance import holm, more_seeds, randomisation
-
-LABELS = ("한국어", "English", "섞인 mixed 🙂")
-ACCURACY = partial(classification.of_counts, metric="accuracy")
-MACRO_F1 = partial(classification.of_counts, metric="macro_f1")
+from seedbed import metrics
+from seedbed.evaluation.significance import critical_distance, diebold_mariano, mean_ranks
+from tests.metrics.m3 import m3, needs_m3
 
 
-def classified(labels_N, predicted_SN, run="a"):
-    rows = [
-        (seed, f"d{i:05d}", int(labels_N[i]), int(predicted_N[i]))
-        for seed, predicted_N in enumerate(predicted_SN)
-        for i in range(len(labels_N))
-    ]
-    frame = pl.DataFrame(rows, schema=["seed", "id", "label", "predicted"], orient="row")
-    return Classified.of(frame, run=run, task="topics", label_names=LABELS)
+def test_diebold_mariano_by_hand() -> None:
+    """Mean 1, autocovariances 2.5, -1.75, 1 of (3, -1, 2, 0): Harvey et al. (1997), equations 4, 9."""
+    d = np.array([3.0, -1, 2, 0])
+    c = d - 1
+    gamma = [float(c[k:] @ c[: 4 - k]) / 4 for k in range(3)]
+    assert gamma == [2.5, -1.75, 1.0]
+    found = diebold_mariano(d, horizon=1)
+    assert found.statistic == pytest.approx(1 / np.sqrt(2.5 / 4) * np.sqrt(3 / 4)) and found.n == 4
+    smooth = np.array([3.0, 2, -1, 0])
+    c = smooth - 1
+    variance = (c @ c / 4 + 2 * (c[1:] @ c[:-1]) / 4) / 4
+    expected = 1 / np.sqrt(variance) * np.sqrt((4 + 1 - 4 + 2 / 4) / 4)
+    assert diebold_mariano(smooth, horizon=2).statistic == pytest.approx(expected)
+    assert np.isnan(diebold_mariano(d, horizon=2).p), "a variance below zero has no test"
+    assert np.isnan(diebold_mariano(np.ones(9)).statistic)
+    gap = diebold_mariano([3.0, np.nan, -1, 2, 0])
+    assert (gap.statistic, gap.n) == (found.statistic, 4)
 
 
-def guesses(rng, labels_N, accuracy, seeds=1):
-    wrong_SN = rng.random((seeds, len(labels_N))) >= accuracy
-    return (labels_N + wrong_SN) % 3
+def sample(count: int) -> np.ndarray:
+    """`random.sample(range(count), count)` as Python 2 drew it."""
+    pool, drawn = list(range(count)), []
+    for taken in range(count):
+        place = int(random.random() * (count - taken))
+        drawn.append(pool[place])
+        pool[place] = pool[count - taken - 1]
+    return np.array(drawn, float)
 
 
-def drawn(values_SN, *, seed=0, resamples=400):
-    n = values_SN.shape[1]
-    return bootstrap(lambda w: (w @ values_SN.T / n)[:, :, None], n, resamples=resamples, seed=seed)
+def test_diebold_mariano_as_published() -> None:
+    """The example in the README of github.com/johntwk/Diebold-Mariano-Test (one step ahead, three losses)."""
+    state = random.getstate()
+    random.seed(123)
+    actual, first, second = sample(100), sample(100), sample(100)
+    random.setstate(state)
+    for power, statistic, p in (
+        (1, 1.3275742446369585, 0.18737195617455585),
+        (2, 1.2112523589452902, 0.22868210381769466),
+        (4, 0.9124498079287283, 0.36374861695187799),
+    ):
+        found = diebold_mariano(np.abs(actual - first) ** power - np.abs(actual - second) ** power)
+        assert (found.statistic, found.p) == (pytest.approx(statistic), pytest.approx(p))
 
 
-def test_randomisation_of_accuracy_is_the_sign_test_on_discordant_examples():
-    """With one seed each, exchanging flips the sign of every discordant example: McNemar's exact test."""
-    labels = np.zeros(60, dtype=np.int64)
-    a, b = np.zeros((1, 60), dtype=np.int64), np.zeros((1, 60), dtype=np.int64)
-    a[0, :5], b[0, 5:19] = 1, 1  # a alone is wrong 5 times, b alone 14 times
-    p = randomisation(classified(labels, a), classified(labels, b), ACCURACY, shuffles=20_000, seed=1)
-    exact = stats.binomtest(5, 19).pvalue
-    assert p == pytest.approx(exact, abs=4 * np.sqrt(exact / 20_000))
-
-
-def test_randomisation_enumerated_for_macro_f1_over_seeds_that_differ_in_number():
-    rng = np.random.default_rng(5)
-    labels = rng.integers(0, 3, 8)
-    a, b = guesses(rng, labels, 0.9, seeds=3), guesses(rng, labels, 0.4, seeds=2)
-    one, other = classified(labels, a), classified(labels, b, "b")
-
-    def counts(predicted_SN, kept_N):
-        made = np.zeros((3, 3))
-        for predicted_N in predicted_SN:
-            np.add.at(made, (labels[kept_N], predicted_N[kept_N]), 1 / len(predicted_SN))
-        return made
-
-    differences = []
-    for mask in range(2**8):
-        swap = np.array([mask >> i & 1 for i in range(8)], dtype=bool)
-        sides = counts(a, ~swap) + counts(b, swap), counts(b, ~swap) + counts(a, swap)
-        differences.append(float(np.diff([MACRO_F1(side[None])[0] for side in sides])[0]))
-    exact = np.mean(np.abs(differences) >= abs(differences[0]) - 1e-12)
-    p = randomisation(one, other, MACRO_F1, shuffles=20_000, seed=0)
-    assert p == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 20_000) + 1e-4)
-    # the same seed gives the same p, and the sides may be exchanged
-    assert p == randomisation(one, other, MACRO_F1, shuffles=20_000, seed=0)
-    assert p == pytest.approx(randomisation(other, one, MACRO_F1, shuffles=20_000, seed=0), abs=0.02)
-
-
-def test_randomisation_alarms_as_often_as_it_says():
-    rng = np.random.default_rng(3)
-    alarms = 0
-    for trial in range(400):
-        labels = rng.integers(0, 3, 100)
-        sides = [classified(labels, guesses(rng, labels, 0.7), run) for run in "ab"]
-        alarms += randomisation(*sides, MACRO_F1, shuffles=199, seed=trial) <= 0.05
-    assert stats.binomtest(alarms, 400, 0.05).pvalue > 0.001, alarms
-
-
-def test_two_equal_models_give_p_one_and_the_least_p_is_one_shuffle_in_all():
-    labels = np.arange(90) % 3
-    same = classified(labels, labels[None])
-    assert randomisation(same, same, ACCURACY, shuffles=100, seed=0) == 1
-    wrong = classified(labels, (labels[None] + 1) % 3, "b")
-    assert randomisation(same, wrong, ACCURACY, shuffles=100, seed=0) == pytest.approx(1 / 101)
-
-
-def test_holm_on_the_textbook_example_with_an_untested_pair_between():
-    # Holm's steps by hand: 4 x 0.005, 3 x 0.01, 2 x 0.03, then not below the one before
-    adjusted = holm([0.01, 0.04, float("nan"), 0.03, 0.005])
-    assert isnan(adjusted.pop(2))
-    assert adjusted == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.5, 0.9]) == [1.0, 1.0] and holm([]) == []
-
-
-def test_holm_keeps_the_chance_of_any_false_alarm():
+def test_diebold_mariano_rejects_as_often_as_it_says() -> None:
+    """Differences of three-step forecasts: moving averages of two lags, no difference in the mean."""
     rng = np.random.default_rng(0)
-    alarms = sum(min(holm(rng.random(10).tolist())) <= 0.05 for _ in range(2000))
-    assert stats.binomtest(alarms, 2000, 0.0489, alternative="greater").pvalue > 0.001
-    assert alarms > 0.03 * 2000  # a correction that never rejects would be no test
+    shocks = rng.normal(size=(2000, 202))
+    overlapping = shocks[:, 2:] + shocks[:, 1:-1] + shocks[:, :-2]
+    share = {h: np.mean([diebold_mariano(d, horizon=h).p < 0.05 for d in overlapping]) for h in (1, 3)}
+    assert 0.03 < share[3] < 0.08 and share[1] > 0.2, "horizon 1 forgets that they overlap"
 
 
-def test_more_seeds_are_as_many_as_a_two_sample_t_test_needs():
-    """Seeds that differ and examples that do not: Cohen's d of 1 needs 17 a side for power 0.8."""
-    values = np.array([[-1.0], [1.0]]) / np.sqrt(2)  # variance 1 between seeds
-    a, b = (np.repeat(values + shift, 50, axis=1) for shift in (1.0, 0.0))
-    needed = more_seeds(drawn(a), drawn(b), confidence=0.95, power=0.8)
-    assert abs(needed + 2 - 17) <= 1
-    assert more_seeds(drawn(a), drawn(b), confidence=0.95, power=0.95) > needed
+@pytest.mark.parametrize(
+    ("k", "q"), [(2, 1.960), (3, 2.343), (4, 2.569), (5, 2.728), (6, 2.850), (7, 2.949), (10, 3.164)]
+)
+def test_critical_values_are_demsars(k: int, q: float) -> None:
+    """Demsar (2006), table 5a: the studentized range over the root of two."""
+    distance = critical_distance(k, 100, confidence=0.95)
+    assert distance / np.sqrt(k * (k + 1) / 600) == pytest.approx(q, abs=1.1e-3)
 
 
-def test_more_seeds_when_no_number_helps_when_none_is_needed_and_when_nobody_knows():
-    rng = np.random.default_rng(2)
-    example = rng.normal(0, 1, 50)
-    # the two sides differ by example and not by seed: only more examples would tell
-    a, b = (np.tile(rng.normal(0, 1, 50), (3, 1)) for _ in range(2))
-    assert more_seeds(drawn(a), drawn(b), confidence=0.95, power=0.8) == inf
-    far = np.tile(example + 9, (3, 1)) + rng.normal(0, 0.01, (3, 50))
-    assert more_seeds(drawn(far), drawn(np.tile(example, (3, 1))), confidence=0.95, power=0.8) == 0
-    assert isnan(more_seeds(drawn(a[:1]), drawn(b), confidence=0.95, power=0.8))
-    assert more_seeds(drawn(a), drawn(a), confidence=0.95, power=0.8) == inf
+def test_demsars_example() -> None:
+    """Section 3.2.2: four algorithms on 14 data sets, critical difference 1.25."""
+    assert critical_distance(4, 14, confidence=0.95) == pytest.approx(1.25, abs=0.005)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seeds", [1, 3])
-def test_coverage_of_scores_from_predictions(seeds):
-    """Skewed classes, seeds of their own skill; the truth is the mean over 20,000 skills of endless examples."""
-    rng = np.random.default_rng(17)
-    shares, errors = (
-        np.array([0.6, 0.3, 0.1]),
-        np.array([[0.8, 0.15, 0.05], [0.3, 0.6, 0.1], [0.3, 0.3, 0.4]]),
-    )
-    spread, n, trials = 0.04 * (seeds > 1), 400, 1000
-    names = ("accuracy", "macro_f1", "matthews")
-    held = dict.fromkeys(names, 0)
+def test_ranks_share_ties_and_leave_gaps_out() -> None:
+    ranks, n = mean_ranks(np.array([[1.0, 2, 2], [3, 1, 2], [np.nan, 1, 2]]))
+    assert ranks.tolist() == [2.0, 1.75, 2.25] and n == 2
+    assert np.isnan(mean_ranks(np.full((2, 3), np.nan))[0]).all()
 
-    def skilled(skill):
-        return (1 - skill) * errors + skill * np.eye(3)
 
-    world = np.array([skilled(skill) * shares[:, None] for skill in rng.normal(0, spread, 20_000)])
-    truths = {name: float(classification.of_counts(world, metric=name).mean()) for name in names}
-    for trial in range(trials):
-        labels = rng.choice(3, n, p=shares)
-        chances = rng.random((seeds, n, 1))
-        skills = rng.normal(0, spread, seeds)
-        predicted = np.stack(
-            [
-                (chance > np.cumsum(skilled(skill), axis=1)[labels]).sum(1).clip(max=2)
-                for skill, chance in zip(skills, chances, strict=True)
-            ]
-        )
-        run = classified(labels, predicted)
-        draws = classification.draw(run, resamples=400, seed=trial)
-        made = classification.score(run, draws, confidence=0.95, seed=trial)
-        for name, truth in truths.items():
-            held[name] += made[name].low <= truth <= made[name].high
-    assert all(0.93 <= count / trials <= 0.97 for count in held.values()), held
+@needs_m3
+def test_theta_has_the_best_ranks_of_m3() -> None:
+    """As Koning et al. (2005) found of the same 22 methods."""
+    data = m3()
+    errors = np.column_stack([metrics.smape(data.actual, forecast) for forecast in data.rivals.values()])
+    ranks, n = mean_ranks(errors)
+    names = list(data.rivals)
+    assert n == 3003 and names[int(np.argmin(ranks))] == "THETA"
+    reach = ranks.min() + critical_distance(22, n, confidence=0.95)
+    assert {name for name, rank in zip(names, ranks, strict=True) if rank <= reach} == {
+        "THETA",
+        "ForecastPro",
+    }

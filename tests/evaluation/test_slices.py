@@ -1,79 +1,88 @@
-"""Slices and errors: Korean in any composition, every example in one slice, texts that cannot harm a page."""
-
-import unicodedata
+"""Slices: each is the mean it says, of the points it says, counted; coverage is measured as it happened."""
 
 import numpy as np
+import polars as pl
 import pytest
 
-from seedbed.evaluation.report import render
-from seedbed.evaluation.slices import Text, errors, named, script, shown, slices
-from tests.evaluation.examples import HOSTILE, LABELS, classified, findings
+from seedbed import metrics
+from seedbed.evaluation.series import Forecasted, models, score_series
+from seedbed.evaluation.slices import Sampling, Slice, slices
+from tests.evaluation import examples
+
+SAMPLING = Sampling(confidence=0.95, resamples=200, seed=0)
 
 
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("한국어 문장입니다.", "Hangul"),
-        (unicodedata.normalize("NFD", "한국어 문장입니다."), "Hangul"),
-        ("ㅋㅋㅋ ㅠㅠ 42", "Hangul"),
-        ("GPU 메모리가 부족합니다", "Hangul and others"),
-        ("Only English, ça va", "other letters"),
-        ("日本語です", "other letters"),
-        ("🙂 123 …", "no letters"),
-        ("", "no letters"),
-    ],
-)
-def test_script(text, name):
-    assert script(text) == name
+def of(run: Forecasted) -> dict[tuple[str, str, int, str, int], Slice]:
+    return {(s.frequency, s.by, s.at, s.metric, s.level): s for s in slices(run, SAMPLING)}
 
 
-def test_lengths_are_thirds_of_the_split_and_composition_does_not_count():
-    texts = [Text("가" * n) for n in range(1, 10)]
-    names = named(texts, [0.0] * 9)["length"]
-    assert [name.split()[0] for name in names] == ["short"] * 3 + ["middle"] * 3 + ["long"] * 3
-    decomposed = [Text(unicodedata.normalize("NFD", text.text)) for text in texts]
-    assert named(decomposed, [0.0] * 9)["length"] == names
+@pytest.fixture(scope="module")
+def nbeats() -> Forecasted:
+    return examples.forecasted()[0][1]
 
 
-def test_every_example_falls_in_one_slice_of_a_kind_and_accuracies_are_theirs():
-    run = classified("electra", 0.7)
-    texts = {i: Text("한국어" if n % 2 else "english") for n, i in enumerate(run.ids)}
-    unknown = {i: float(n % 5 == 0) for n, i in enumerate(run.ids)}
-    found = slices(run, texts, unknown, confidence=0.95, resamples=200, seed=0)
-    kinds = {kind: [s for s in found if s.kind == kind] for kind in ("script", "unknown pieces")}
-    for parts in kinds.values():
-        assert sum(s.accuracy.n for s in parts) == run.n
-        assert all(s.accuracy.low <= s.accuracy.value <= s.accuracy.high for s in parts)
-    right_SN = run.predicted_SN == run.labels_N
-    hangul = next(s for s in kinds["script"] if s.name == "Hangul")
-    assert hangul.accuracy.value == pytest.approx(right_SN[:, 1::2].mean())
-    known = dict.fromkeys(run.ids, 0.0)
-    same = slices(run, {i: Text("한국어") for i in run.ids}, known, confidence=0.95, resamples=200, seed=0)
-    assert same == []
+def test_by_horizon(nbeats: Forecasted) -> None:
+    found = of(nbeats)
+    yearly = nbeats.points_within("yearly")
+    assert yearly.actual_NH.shape == (4, 4)
+    for step in range(4):
+        points = metrics.smape_points(yearly.actual_NH[:, step], yearly.forecast_NH[:, step])
+        one = found["yearly", "horizon", step + 1, "smape", 0].estimate
+        assert one.value == pytest.approx(points.mean()) and one.low <= one.value <= one.high and one.n == 4
+        scaled = np.abs(yearly.actual_NH - yearly.forecast_NH)[:, step] / yearly.scale_N
+        assert found["yearly", "horizon", step + 1, "mase", 0].estimate.value == pytest.approx(scaled.mean())
+    steps = [found["yearly", "horizon", step, "mase", 0].estimate.value for step in (1, 2, 3, 4)]
+    assert np.mean(steps) == pytest.approx(nbeats.within("yearly")["mase"].mean())
 
 
-def test_errors_are_those_that_most_seeds_make():
-    run = classified("electra", 0.6, seeds=3)
-    wrong_N = (run.predicted_SN != run.labels_N).sum(0)
-    found = errors(run, {i: Text(HOSTILE) for i in run.ids})
-    assert len(found) == int((wrong_N >= 2).sum()) > 0
-    assert [e.wrong for e in found] == sorted((e.wrong for e in found), reverse=True)
-    for error in found:
-        place = run.ids.index(error.id)
-        assert error.label == LABELS[run.labels_N[place]] != error.predicted
-        assert np.sum(run.predicted_SN[:, place] != run.labels_N[place]) == error.wrong
+def test_coverage_is_the_share_that_happened(nbeats: Forecasted) -> None:
+    found = of(nbeats)
+    frame = nbeats.joined.filter(pl.col("frequency") == "quarterly")
+    for level in (50, 95):
+        inside = frame.filter(pl.col("y").is_between(f"lo-{level}", f"hi-{level}")).height / frame.height
+        assert found["quarterly", "level", 0, "coverage", level].estimate.value == pytest.approx(inside)
+        steps = [found["quarterly", "horizon", step, "coverage", level].estimate for step in (1, 2, 3, 4)]
+        assert np.mean([one.value for one in steps]) == pytest.approx(inside)
+        assert {(one.how, one.n) for one in steps} == {("beta", 4)}
+        assert found["quarterly", "level", 0, "width", level].estimate.value == pytest.approx(
+            np.mean((0.4 if level == 50 else 2) / nbeats.points_within("quarterly").scale_N)
+        )
+    assert found["quarterly", "level", 0, "crps", 0].estimate.value > 0
 
 
-def test_a_hostile_text_stands_in_the_page_as_text():
-    page = render(findings())
-    assert "Errors of" in page and "한국어 문장" in page
-    assert "<img src=x" not in page and "&lt;img src=x" in page
-    assert "{{ 7 * 7 }}" in page  # not evaluated by the template
-    assert "\u202e" not in page and "\\u202e" in page
-    assert page.count("<details") == page.count("</details>")
+def test_by_length_of_history() -> None:
+    forecasts, truth, history = examples.panel()
+    cut = {name: 2 * i for i, name in enumerate(sorted(history["unique_id"].unique()))}
+    history = history.filter(
+        pl.int_range(pl.len()).over("unique_id") >= pl.col("unique_id").replace_strict(cut)
+    )
+    run = score_series(
+        forecasts, truth, history, forecaster="naive2", panel="p", seasonality=examples.SEASONALITY
+    )
+    found = {key: one for key, one in of(run).items() if key[1] == "length" and key[3] == "smape"}
+    assert [(key[0], key[2], one.estimate.n) for key, one in found.items()] == [
+        *(("yearly", length, 1) for length in (12, 14, 16, 18)),
+        *(("quarterly", length, 1) for length in (20, 22, 24, 26)),
+    ]
+    errors = dict(run.errors.select("length", "smape").iter_rows())
+    assert all(one.estimate.value == pytest.approx(errors[key[2]]) for key, one in found.items())
 
 
-def test_shown_is_one_short_line():
-    assert shown("a\n\tb\x00c") == "a b\\u0000c"
-    assert shown("가" * 500) == "가" * 400 + " …"
-    assert shown("👩\u200d💻") == "👩\u200d💻"
+def test_a_series_without_an_interval_is_left_out_of_its_count(nbeats: Forecasted) -> None:
+    forecasts, truth, history = examples.panel()
+    first = forecasts["unique_id"][0]
+    gap = forecasts.with_columns(
+        pl.when(pl.col("unique_id") == first).then(None).otherwise("nbeats-x-lo-95").alias("nbeats-x-lo-95")
+    )
+    run = score_series(
+        gap, truth, history, forecaster="nbeats-x", panel="p", seasonality=examples.SEASONALITY
+    )
+    found = of(run)
+    assert found["quarterly", "level", 0, "coverage", 95].estimate.n == 3
+    assert found["quarterly", "horizon", 1, "coverage", 95].estimate.n == 3
+    assert found["quarterly", "level", 0, "coverage", 50].estimate.n == 4
+
+
+def test_interval_columns_are_no_models() -> None:
+    columns = ["unique_id", "ds", "cutoff", "y", "AutoETS", "AutoETS-lo-80", "AutoETS-hi-80", "lone-lo-80"]
+    assert models(columns) == ["AutoETS", "lone-lo-80"]

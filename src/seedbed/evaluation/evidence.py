@@ -13,7 +13,7 @@ Row = dict[str, Any]
 ESTIMATE = ("value", "low", "high", "n", "seeds", "how")
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "calibration": ("task", "run", "measure", "scaled", *ESTIMATE, "temperatures", "expected"),
-    "slices": ("task", "run", "kind", "slice", *ESTIMATE),
+    "text_slices": ("task", "run", "kind", "slice", *ESTIMATE),
     "errors": ("task", "run", "id", "label", "predicted", "wrong", "seeds", "text", "pair"),
     "contamination": (
         *("task", "corpus", "unit", "n_gram", "examples", "dirty", "share", "low", "high", "too_short"),
@@ -27,7 +27,7 @@ def evidence_rows(findings: Findings) -> dict[str, list[Row]]:
     """The rows of every table in COLUMNS."""
     return {
         "calibration": calibration_rows(findings),
-        "slices": slice_rows(findings),
+        "text_slices": slice_rows(findings),
         "errors": error_rows(findings),
         "contamination": contamination_rows(findings),
     }

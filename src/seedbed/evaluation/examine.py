@@ -11,7 +11,7 @@ from seedbed.evaluation.classification import Classified
 from seedbed.evaluation.contamination import Split, contaminated
 from seedbed.evaluation.findings import Contaminated, TextResult
 from seedbed.evaluation.intervals import Estimate
-from seedbed.evaluation.slices import Text, errors, slices
+from seedbed.evaluation.text_slices import Text, errors, slices
 
 
 @dataclass(frozen=True)

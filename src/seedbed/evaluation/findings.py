@@ -9,9 +9,11 @@ from seedbed.evaluation.calibration import Calibrated
 from seedbed.evaluation.classification import Classified
 from seedbed.evaluation.comparisons import Verdict
 from seedbed.evaluation.contamination import Contamination
+from seedbed.evaluation.contests import Rank, Test
 from seedbed.evaluation.intervals import Estimate
 from seedbed.evaluation.series import Forecasted
-from seedbed.evaluation.slices import Error, Slice
+from seedbed.evaluation.slices import Slice
+from seedbed.evaluation.text_slices import Error, TextSlice
 
 ALL = "all"
 """The scope of scores over every frequency of a panel."""
@@ -23,7 +25,7 @@ class TextResult:
     scores: Mapping[str, Estimate]
     calibrated: Calibrated | None = None
     """None where the predictions come without probabilities."""
-    slices: Sequence[Slice] = ()
+    slices: Sequence[TextSlice] = ()
     errors: Sequence[Error] = ()
 
 
@@ -41,6 +43,12 @@ class PanelResult:
     results: Sequence[SeriesResult]
     shown: Sequence[str]
     """unique_ids that the report draws."""
+    slices: Sequence[Slice] = ()
+    ranks: Sequence[Rank] = ()
+    tests: Sequence[Test] = ()
+    """Of the pairs that the recipe asks about."""
+    wins: Sequence[pl.DataFrame] = ()
+    """One table for each such pair."""
 
 
 @dataclass(frozen=True)

@@ -1,137 +1,132 @@
-"""Slices: the same predictions by length, script and unknown pieces; and the errors, with their texts.
+"""Where a forecaster errs and how honest its intervals are: by horizon, by length of history, by level.
 
-A model that is good on average may fail on what is long, Korean, or spelled in pieces it never saw.
+Every number is a mean over series with its bootstrap interval, but coverage at one horizon, a proportion of
+series, which has that of its Beta posterior. Shape legend: N series, H horizon, M columns.
 """
 
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from seedbed.evaluation import classification
-from seedbed.evaluation.classification import Classified
-from seedbed.evaluation.intervals import Estimate
+from seedbed import metrics
+from seedbed.evaluation.intervals import Estimate, Floats, bootstrap, estimates, proportion
+from seedbed.evaluation.series import Forecasted, Points, mean_statistic, means
 
-LENGTHS = ("short", "middle", "long")
-SCRIPTS = ("Hangul", "Hangul and others", "other letters", "no letters")
-UNKNOWNS = ("no unknown piece", "unknown pieces")
-MOST_CHARACTERS = 400
-"""An error's text is cut here, with a mark that says so."""
+LENGTHS = 4
+"""Groups of series by length of history, as even as ties allow."""
 
-
-@dataclass(frozen=True)
-class Text:
-    """A test example as it was put to the model."""
-
-    text: str
-    pair: str | None = None
-
-    @property
-    def whole(self) -> str:
-        return self.text if self.pair is None else f"{self.text}\n{self.pair}"
+By = Literal["horizon", "length", "level"]
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Accuracy of a run on the examples of one `name` of a `kind` (length, script, unknown pieces)."""
+    """A score of part of the test points; `at` is the step ahead, the shortest length of a group, or 0."""
 
-    kind: str
-    name: str
-    accuracy: Estimate
+    forecaster: str
+    frequency: str
+    by: By
+    at: int
+    metric: str
+    level: int
+    """Of an interval, in per cent; 0 for scores of point forecasts."""
+    estimate: Estimate
 
 
 @dataclass(frozen=True)
-class Error:
-    """An example that most seeds got wrong."""
+class Sampling:
+    """How intervals of numbers are made; see EvaluateRecipe."""
 
-    id: str
-    label: str
-    predicted: str
-    wrong: int
-    """Seeds that were wrong; `predicted` is what most of those said."""
-    seeds: int
-    text: Text
+    confidence: float
+    resamples: int
+    seed: int
 
-
-def script(text: str) -> str:
-    """One of SCRIPTS. Hangul: over nine letters in ten are, decomposed syllables counted as composed."""
-    letters = [c for c in unicodedata.normalize("NFC", text) if c.isalpha()]
-    if not letters:
-        return SCRIPTS[3]
-    share = sum("HANGUL" in unicodedata.name(c, "") for c in letters) / len(letters)
-    return SCRIPTS[0] if share > 0.9 else SCRIPTS[1] if share > 0 else SCRIPTS[2]
-
-
-def named(texts: Sequence[Text], unknown_N: Sequence[float]) -> dict[str, list[str]]:
-    """Kind -> the name of each example's slice. Lengths are thirds of the split, in composed characters."""
-    sizes = np.array([len(unicodedata.normalize("NFC", text.whole)) for text in texts])
-    edges = np.quantile(sizes, [1 / 3, 2 / 3])
-    places = np.searchsorted(edges, sizes, side="left")
-    bounds = [0, *(int(edge) for edge in edges), int(sizes.max())]
-    lengths = [
-        f"{name} ({bounds[i] + (i > 0)} to {bounds[i + 1]} characters)" for i, name in enumerate(LENGTHS)
-    ]
-    return {
-        "length": [lengths[place] for place in places],
-        "script": [script(text.whole) for text in texts],
-        "unknown pieces": [UNKNOWNS[share > 0] for share in unknown_N],
-    }
+    def means(self, columns: Sequence[Floats]) -> list[Estimate]:
+        """Of each column of values by series (nan: undefined) its mean, with interval and count."""
+        filled_NM, defined_NM = mean_statistic(np.column_stack(columns))
+        draws = bootstrap(
+            lambda weights_BN: means(weights_BN, filled_NM, defined_NM)[:, None],
+            len(filled_NM),
+            resamples=self.resamples,
+            seed=self.seed,
+        )
+        made = estimates(draws, confidence=self.confidence, seed=self.seed)
+        return [
+            Estimate(one.value, one.low, one.high, int(n))
+            for one, n in zip(made, defined_NM.sum(0), strict=True)
+        ]
 
 
-def slices(
-    run: Classified,
-    texts: Mapping[str, Text],
-    unknown: Mapping[str, float],
-    *,
-    confidence: float,
-    resamples: int,
-    seed: int,
-) -> list[Slice]:
-    """Accuracy on every slice that holds an example; a kind of a single slice says nothing new."""
+def slices(run: Forecasted, sampling: Sampling) -> list[Slice]:
+    """Everything this file can say of a forecaster, frequency by frequency."""
     found = []
-    for kind, names in named([texts[i] for i in run.ids], [unknown[i] for i in run.ids]).items():
-        groups = sorted(set(names), key=lambda name: min(i for i, n in enumerate(names) if n == name))
-        for group in sorted(groups, key=_order) if len(groups) > 1 else []:
-            part = run.subset([i for i, name in enumerate(names) if name == group])
-            draws = classification.draw(part, resamples=resamples, seed=seed)
-            scores = classification.score(part, draws, confidence=confidence, seed=seed)
-            found.append(Slice(kind, group, scores["accuracy"]))
+    for frequency in run.frequencies():
+        points = run.points_within(frequency)
+        lengths = run.within(frequency)["length"].to_numpy()
+        for by, at, metric, level, estimate in [
+            *_by_horizon(points, sampling),
+            *_by_length(run, frequency, lengths, sampling),
+            *_intervals(points, sampling),
+        ]:
+            found.append(Slice(run.forecaster, frequency, by, at, metric, level, estimate))
     return found
 
 
-def _order(name: str) -> int:
-    known = [*LENGTHS, *SCRIPTS, *UNKNOWNS]
-    return next((i for i, k in enumerate(known) if name == k or name.startswith(f"{k} (")), len(known))
+Row = tuple[By, int, str, int, Estimate]
 
 
-def errors(run: Classified, texts: Mapping[str, Text]) -> list[Error]:
-    """The examples that more than half of the seeds got wrong, those that all did first."""
-    wrong_N = (run.predicted_SN != run.labels_N).sum(axis=0)
-    found = []
-    for i in np.flatnonzero(2 * wrong_N > len(run.seeds)):
-        guesses = [int(p) for p in run.predicted_SN[:, i] if p != run.labels_N[i]]
-        most = max(sorted(set(guesses)), key=guesses.count)
-        found.append(
-            Error(
-                id=run.ids[i],
-                label=run.label_names[run.labels_N[i]],
-                predicted=run.label_names[most],
-                wrong=int(wrong_N[i]),
-                seeds=len(run.seeds),
-                text=texts[run.ids[i]],
-            )
-        )
-    return sorted(found, key=lambda error: (-error.wrong, error.id))
+def _by_horizon(points: Points, sampling: Sampling) -> list[Row]:
+    known = np.flatnonzero(~np.isnan(points.actual_NH).all(0))
+    relative_NH = metrics.smape_points(points.actual_NH, points.forecast_NH)[:, known]
+    scaled_NH = (np.abs(points.actual_NH - points.forecast_NH) / points.scale_N[:, None])[:, known]
+    made = sampling.means([*relative_NH.T, *scaled_NH.T])
+    names = [(step, metric) for metric in ("smape", "mase") for step in known]
+    return [
+        ("horizon", int(step) + 1, metric, 0, one) for (step, metric), one in zip(names, made, strict=True)
+    ]
 
 
-def shown(text: str) -> str:
-    """A text for a table: one line of at most MOST_CHARACTERS, controls and directional marks visible."""
-    line = " ".join(text.split())
-    hidden = {"Cc", "Cf", "Co", "Cs"}
-    # the joiners of emoji and of Indic scripts are part of what people read
-    line = "".join(
-        c if unicodedata.category(c) not in hidden or c in "\u200c\u200d" else f"\\u{ord(c):04x}"
-        for c in line
-    )
-    return line if len(line) <= MOST_CHARACTERS else line[:MOST_CHARACTERS] + " …"
+def _by_length(run: Forecasted, frequency: str, lengths: Floats, sampling: Sampling) -> list[Row]:
+    edges = np.unique(np.quantile(lengths, np.linspace(0, 1, LENGTHS + 1)[:-1], method="higher"))
+    group = np.searchsorted(edges, lengths, side="right") - 1
+    errors = run.within(frequency)
+    columns, names = [], []
+    for number, shortest in enumerate(edges):
+        for metric in ("smape", "mase"):
+            columns.append(np.where(group == number, errors[metric].to_numpy(), np.nan))
+            names.append((int(shortest), metric))
+    made = sampling.means(columns)
+    return [("length", at, metric, 0, one) for (at, metric), one in zip(names, made, strict=True)]
+
+
+def _intervals(points: Points, sampling: Sampling) -> list[Row]:
+    rows: list[Row] = []
+    for level, (low_NH, high_NH) in points.intervals.items():
+        ends = {"low": low_NH, "high": high_NH}
+        score_N = metrics.interval_score(points.actual_NH, **ends, level=level / 100) / points.scale_N
+        width_N = metrics.forecasts.mean_known(high_NH - low_NH) / points.scale_N
+        covered_N = metrics.coverage(points.actual_NH, **ends)
+        for metric, estimate in zip(
+            ("coverage", "msis", "width"), sampling.means([covered_N, score_N, width_N]), strict=True
+        ):
+            rows.append(("level", 0, metric, level, estimate))
+        inside_NH = metrics.quantiles.inside(points.actual_NH, **ends)
+        for step, inside_N in enumerate(inside_NH.T):
+            known = inside_N[~np.isnan(inside_N)]
+            if known.size:
+                share = proportion(int(known.sum()), known.size, confidence=sampling.confidence)
+                rows.append(("horizon", step + 1, "coverage", level, share))
+    if points.intervals:
+        rows.append(("level", 0, "crps", 0, sampling.means([_crps(points)])[0]))
+    return rows
+
+
+def _crps(points: Points) -> Floats:
+    """By series, over MASE's scale: from the ends of all intervals and the point forecast as the median."""
+    quantiles = {0.5: points.forecast_NH}
+    for level, (low_NH, high_NH) in points.intervals.items():
+        quantiles |= {(100 - level) / 200: low_NH, (100 + level) / 200: high_NH}
+    ordered = sorted(quantiles)
+    stacked = np.stack([quantiles[q] for q in ordered])
+    return metrics.crps(points.actual_NH, stacked, q=ordered) / points.scale_N

@@ -12,13 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from seedbed.config import UserError
-from seedbed.models import load_sequence_classifier
-from seedbed.tasks.encoded import EncodedExamples
 from seedbed.tasks.examples import Example
 from seedbed.tasks.prediction import label_names, predict, seed_folder
-from seedbed.tasks.sequence_classification import SequenceClassification
 from seedbed.tasks.tfidf import TfidfClassifier
-from seedbed.tokenization import Vocabulary, load_tokenizer
+from seedbed.tokenization import load_tokenizer
 
 if TYPE_CHECKING:
     from seedbed.tasks import FinetuneRecipe
@@ -49,15 +46,13 @@ class Answers:
 
 def _open(recipe: "FinetuneRecipe", folder: Path) -> Callable[[Sequence[Example]], Floats]:
     """One seed's model as a function of examples."""
-    tokenizer = load_tokenizer(folder)
     if recipe.classifier.name == "tfidf":
-        model = TfidfClassifier.load(folder)
+        model, tokenizer = TfidfClassifier.load(folder), load_tokenizer(folder)
         return lambda examples: model.probabilities(examples, tokenizer)
-    learner = SequenceClassification(load_sequence_classifier(folder)).eval()
-    pad_id = Vocabulary.load(folder).pad_id
+    learner = recipe.classifier.load(folder)
 
     def answer(examples: Sequence[Example]) -> Floats:
-        encoded = EncodedExamples.encode(examples, tokenizer, max_length=recipe.max_length, pad_id=pad_id)
+        encoded = learner.encode(examples, folder, max_length=recipe.max_length)
         return predict(learner, encoded, precision=recipe.precision)
 
     return answer
