@@ -25,8 +25,9 @@ def panel(values_NT: np.ndarray, *, horizon: int = 3) -> SeriesSet:
         FrequencyConfig(step="1i", horizon=horizon, seasonality=1),
         tuple(f"s{i}" for i in range(count)),
         values_NT.ravel().astype(float),
-        np.tile(np.arange(length), count),
         np.arange(count + 1) * length,
+        np.zeros(count, np.int64),
+        np.ones(count, np.int64),
         pl.Int64(),
     )
 

@@ -113,8 +113,9 @@ def of_m3(period: str, horizon: int) -> tuple[SeriesSet, np.ndarray]:
         FrequencyConfig(step="1i", horizon=horizon, seasonality=PERIODS[period]),
         tuple(data.ids[i] for i in own),
         np.concatenate(histories),
-        np.concatenate([np.arange(length) for length in lengths]),
         np.concatenate([[0], np.cumsum(lengths)]),
+        np.zeros(len(own), np.int64),
+        np.ones(len(own), np.int64),
         pl.Int64(),
     )
     return series, data.actual[own][:, :horizon]
