@@ -167,3 +167,20 @@ def test_rows_must_give_what_the_objective_needs() -> None:
         UserError, match=r"rows two_segments have two token types, encoder\.num_token_types is 1"
     ):
         recipe("roberta_tiny", {"rows": "two_segments"})
+
+
+def test_a_run_goes_on_from_another(made: Path, tmp_path: Path, tracked: Any) -> None:
+    """The second run's first validation is the first run's last, and its recipe needs no sizes."""
+    first = workspace(tmp_path, made / "wordpiece", out="first")
+    settings = {"max_steps": 2, "validate_every": 1}
+    pretrain.run(first, recipe("electra_tiny", settings))
+    start = {"checkpoint": str(first.out), "digest": hash_folder(first.out)}
+    given = recipe("electra_tiny", {**settings, "encoder": None, "start": start, "seed": 1})
+    assert pretrain.inputs(given) == [("tokenize", "tiny"), ("pretrain", str(first.out))]
+    place = workspace(tmp_path, made / "wordpiece", out="second")
+    place = replace(place, inputs={**place.inputs, f"pretrain/{first.out}": first.out})
+    pretrain.run(place, given)
+    for metric in ("valid/discriminator_loss", "valid/generator_loss"):
+        assert curve(place.out, metric)[0] == curve(first.out, metric)[-1]
+    with pytest.raises(UserError, match=r"tokenizer of .* nor extends it; make tokens with tokenizer"):
+        pretrain.run(replace(place, inputs={**place.inputs, "tokenize/tiny": made / "byte_level_bpe"}), given)

@@ -7,6 +7,7 @@ from pydantic import Field
 from seedbed.models.decoder import Decoder, DecoderConfig
 from seedbed.models.depths import layer_depths
 from seedbed.models.encoder import Encoder, EncoderConfig
+from seedbed.models.filling import Checkpoint, NewTokens, check_network, read_network
 from seedbed.models.gpt import GPT1Config, GPT2Config, GPTJConfig, GPTNeoConfig
 from seedbed.models.heads import (
     ClassificationHead,
@@ -30,6 +31,7 @@ from seedbed.models.interchange import (
 DecoderFamily = Annotated[GPT1Config | GPT2Config | GPTNeoConfig | GPTJConfig, Field(discriminator="name")]
 
 __all__ = [
+    "Checkpoint",
     "ClassificationHead",
     "Decoder",
     "DecoderConfig",
@@ -42,16 +44,19 @@ __all__ = [
     "GPTJConfig",
     "GPTNeoConfig",
     "MaskedLMHead",
+    "NewTokens",
     "NextSentenceHead",
     "PretrainingHeads",
     "SequenceClassifier",
     "build_sequence_classifier",
+    "check_network",
     "classifier_on",
     "layer_depths",
     "load_decoder",
     "load_encoder",
     "load_pooler",
     "load_sequence_classifier",
+    "read_network",
     "save_decoder",
     "save_pretrained",
 ]

@@ -1,5 +1,6 @@
 """Pretraining objectives and the recipe that names one; `Objective` is the catalogue."""
 
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -13,6 +14,7 @@ from seedbed.objectives.replaced_token_detection import (
     ReplacedTokenDetection,
     ReplacedTokenDetectionConfig,
 )
+from seedbed.objectives.start import Place, Pretraining, Start
 from seedbed.tokenization import Vocabulary
 from seedbed.training import Training
 
@@ -29,6 +31,9 @@ class PretrainRecipe(Training):
     encoder: EncoderConfig | None = Field(None, description="the network, for objectives that train one")
     decoder: DecoderFamily | None = Field(None, description="the network, for objective causal_lm")
     objective: Objective
+    start: Start | None = Field(
+        None, description="folders of the first weights; the network is then the checkpoint's"
+    )
     rows: Rows = Field(description="which tokens stand in a row")
     masks: Masks = Field(description="how often what is drawn for a row changes")
     max_valid_rows: int = Field(1024, ge=1, description="most rows of the valid split scored at a time")
@@ -36,6 +41,8 @@ class PretrainRecipe(Training):
     @model_validator(mode="after")
     def _check_network(self) -> Self:
         given = [name for name in ("encoder", "decoder") if getattr(self, name) is not None]
+        if not given and self.start is not None and self.start.checkpoint is not None:
+            return self
         if given != [self.objective.network]:
             raise ValueError(
                 f"objective {self.objective.name} trains one {self.objective.network}, given are "
@@ -69,7 +76,21 @@ class PretrainRecipe(Training):
         assert network is not None
         return network
 
-    def build(self, vocabulary: Vocabulary) -> CausalLM | MaskedLM | NextSentence | ReplacedTokenDetection:
+    def resolve(self, place: Place) -> Self:
+        """The recipe with the network that its checkpoint's config.json tells; `place` finds its folder."""
+        if self.start is None:
+            return self
+        kind = self.objective.network
+        network = self.start.network(getattr(self, kind), kind=kind, place=place)
+        return self.model_copy(update={kind: network})
+
+    def begin(self, vocabulary: Vocabulary, *, place: Place, tokenizer_folder: Path) -> Pretraining:
+        """The Learner before its first step: new, or as `start` says. The recipe is resolved."""
+        if self.start is None:
+            return self.build(vocabulary)
+        return self.start.build(self.build, vocabulary, place=place, tokenizer_folder=tokenizer_folder)
+
+    def build(self, vocabulary: Vocabulary) -> Pretraining:
         """A new Learner, its weights a function of `seed` alone."""
         if isinstance(self.objective, CausalLMConfig):
             assert self.decoder is not None
@@ -89,4 +110,5 @@ __all__ = [
     "PretrainRecipe",
     "ReplacedTokenDetection",
     "ReplacedTokenDetectionConfig",
+    "Start",
 ]

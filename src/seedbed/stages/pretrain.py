@@ -17,7 +17,9 @@ VALID_BATCH_TOKENS = 16384
 
 
 def inputs(recipe: PretrainRecipe) -> list[tuple[str, str]]:
-    return [("tokenize", recipe.tokens)]
+    """The artifacts this stage reads, and the folders it starts from."""
+    folders = [] if recipe.start is None else recipe.start.folders
+    return [("tokenize", recipe.tokens), *(("pretrain", folder) for folder in folders)]
 
 
 def open_rows(recipe: PretrainRecipe, folder: Path, vocabulary: Vocabulary, split: str) -> PackedRows:
@@ -38,7 +40,13 @@ def run(workspace: Workspace, recipe: PretrainRecipe) -> None:
 
     folder = workspace.input("tokenize", recipe.tokens)
     vocabulary = Vocabulary.load(folder / "tokenizer")
-    learner, length = recipe.build(vocabulary), recipe.network.max_length
+
+    def place(name: str) -> Path:
+        return workspace.input("pretrain", name)
+
+    recipe = recipe.resolve(place)
+    learner = recipe.begin(vocabulary, place=place, tokenizer_folder=folder / "tokenizer")
+    length = recipe.network.max_length
     rows = {split: open_rows(recipe, folder, vocabulary, split) for split in ("train", "valid")}
     batch_size = max(1, VALID_BATCH_TOKENS // length)
 

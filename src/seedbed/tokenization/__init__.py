@@ -11,6 +11,7 @@ from pydantic import Field
 from seedbed.config import Strict
 from seedbed.tokenization.byte_level_bpe import ByteLevelBPEConfig
 from seedbed.tokenization.encode import encode_batch, encode_stream, encode_texts, set_threads
+from seedbed.tokenization.extension import new_tokens
 from seedbed.tokenization.folder import Vocabulary, copy_tokenizer, load_tokenizer, save_tokenizer
 from seedbed.tokenization.wordpiece import WordPieceConfig
 
@@ -44,6 +45,7 @@ __all__ = [
     "encode_stream",
     "encode_texts",
     "load_tokenizer",
+    "new_tokens",
     "save_tokenizer",
     "set_threads",
 ]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
+SPECIAL_TOKENS = "special_tokens_map.json"
 
 
 class _Described(Protocol):
@@ -81,6 +82,17 @@ def load_tokenizer(folder: Path) -> "tokenizers.Tokenizer":
     return tokenizer
 
 
+def special_tokens(folder: Path) -> dict[str, str]:
+    """The special tokens by role (`pad_token`), as the files of any version of transformers name them."""
+    found: dict[str, str] = {}
+    for name in (SPECIAL_TOKENS, TOKENIZER_CONFIG):
+        for role, token in (_read_json(folder / name) if (folder / name).is_file() else {}).items():
+            text = token.get("content") if isinstance(token, dict) else token
+            if role.endswith("_token") and isinstance(text, str):
+                found[role] = text
+    return found
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """What a model must know of a tokenizer."""
@@ -106,12 +118,11 @@ class Vocabulary:
     def load(cls, folder: Path) -> Self:
         """Read a tokenizer folder, or a model folder that holds one."""
         tokenizer = load_tokenizer(folder)
-        names = _read_json(folder / TOKENIZER_CONFIG)
+        names = special_tokens(folder)
         ids: dict[str, int] = {}
         for part in ("pad", "unk", "cls", "sep", "mask"):
             token = names.get(f"{part}_token")
-            token = token.get("content") if isinstance(token, dict) else token
-            found = tokenizer.token_to_id(token) if isinstance(token, str) else None
+            found = tokenizer.token_to_id(token) if token is not None else None
             if found is None:
                 raise UserError(
                     f"{folder / TOKENIZER_CONFIG}: {part}_token {token!r} is not in {TOKENIZER}; "
