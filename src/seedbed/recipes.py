@@ -14,7 +14,7 @@ from seedbed.forecasting import ForecastRecipe
 from seedbed.objectives import PretrainRecipe
 from seedbed.preprocessing import PreprocessRecipe
 from seedbed.tasks import FinetuneRecipe
-from seedbed.tokenization import TokenizeRecipe
+from seedbed.tokenization import ExistingTokenizerConfig, ExtendedTokenizerConfig, TokenizeRecipe
 from seedbed.tuning import TuneRecipe
 from seedbed.workspace import hash_bytes, hash_json
 
@@ -97,6 +97,9 @@ class Lock(Strict):
             found.append(("preprocess", run, "source", "fetch", preprocess.source))
         for run, tokenize in self.tokenize.items():
             found.append(("tokenize", run, "corpus", "preprocess", tokenize.corpus))
+            if isinstance(tokenize.tokenizer, ExistingTokenizerConfig | ExtendedTokenizerConfig):
+                checkpoint = tokenize.tokenizer.checkpoint
+                found.append(("tokenize", run, "tokenizer.checkpoint", "pretrain", checkpoint))
         for run, pretrain in self.pretrain.items():
             found.append(("pretrain", run, "tokens", "tokenize", pretrain.tokens))
             for folder in [] if pretrain.start is None else pretrain.start.folders:

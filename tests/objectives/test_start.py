@@ -17,12 +17,14 @@ from seedbed.objectives import PretrainRecipe
 from seedbed.stages.compose import compose_run
 from seedbed.tokenization import (
     ByteLevelBPEConfig,
+    ExtendedTokenizerConfig,
     Vocabulary,
     WordPieceConfig,
     copy_tokenizer,
+    new_tokens,
     save_tokenizer,
 )
-from tests.data.bilingual import TEXTS
+from tests.data.bilingual import ENGLISH, KOREAN, TEXTS
 
 REPOSITORY = Path(__file__).parents[2]
 LENGTH = 20
@@ -287,3 +289,41 @@ def test_what_is_refused(tokenizers: Mapping[str, Path], tmp_path: Path) -> None
         recipe("gpt2", {"checkpoint": str(folder)}).resolve(Path)
     with pytest.raises(UserError, match="start names no folder"):
         recipe("roberta", {})
+
+
+@pytest.mark.parametrize("kind", ["bert", "electra", "gpt_j"])
+def test_new_tokens_begin_as_the_mean_of_what_they_were(kind: str, tmp_path: Path) -> None:
+    """Old rows to the bit; embeddings, tied biases and GPT-J's own output alike, padding rows taken first."""
+    config = (
+        WordPieceConfig(name="wordpiece", vocab_size=300, lowercase=True)
+        if kind in WORDPIECES
+        else ByteLevelBPEConfig(name="byte_level_bpe", vocab_size=300)
+    )
+    base, tokenizer = tmp_path / "base", tmp_path / "extended"
+    save_tokenizer(config.train(lambda: ENGLISH), config, folder=base)
+    written(kind, tmp_path / "theirs", base)
+    start = {"new": ["generator"]} if kind == "electra" else {}
+    before = begun(kind, tmp_path / "theirs", base, **start).state_dict()
+    extended = ExtendedTokenizerConfig(name="extended", checkpoint="base", num_new_tokens=40)
+    extended.write(base, lambda: KOREAN, folder=tokenizer)
+    after = begun(kind, tmp_path / "theirs", tokenizer, **start).state_dict()
+    first, made_of = new_tokens(base, tokenizer)
+    assert len(made_of) == 40 and (kind != "gpt_j" or all(made_of))
+    grown = {name for name in before if before[name].shape != after[name].shape}
+    expected = {
+        "bert": {"masked_lm.encoder.embeddings.token.weight", "masked_lm.head.bias"},
+        "electra": {"generator.encoder.embeddings.token.weight", "encoder.embeddings.token.weight",
+                    "generator.head.bias"},
+        "gpt_j": {"decoder.token.weight", "decoder.output.weight", "decoder.output.bias"},
+    }  # fmt: skip
+    assert grown == expected[kind]
+    for name in before.keys() - {name for name in before if name.startswith("generator.")}:
+        old, new = before[name], after[name]
+        if name not in grown:
+            assert torch.equal(old, new), name
+            continue
+        assert len(old) == first + PADDING_ROWS and len(new) == first + 40
+        assert torch.equal(old[:first], new[:first]), name
+        for row, pieces in zip(new[first:], made_of, strict=True):
+            mean = old[pieces].mean(0) if pieces else old[:first].mean(0)
+            torch.testing.assert_close(row, mean, rtol=1e-5, atol=1e-7)

@@ -295,6 +295,6 @@ def test_every_recipe_and_component_file_composes(project: Path) -> None:
         for path in sorted((project / "conf" / verb).glob("*.yaml")):
             if path.stem != "_base":
                 given = {key: links[key] for key in wanted.get(verb, [])}
-                if path.stem.startswith("continued_"):
+                if path.stem.startswith("continued_"):  # they name no checkpoint
                     given["start.checkpoint"] = "c"
                 model.parse(compose.compose_run(project, verb, path.stem, given, {}), str(path))

@@ -11,11 +11,16 @@ from pydantic import Field
 from seedbed.config import Strict
 from seedbed.tokenization.byte_level_bpe import ByteLevelBPEConfig
 from seedbed.tokenization.encode import encode_batch, encode_stream, encode_texts, set_threads
+from seedbed.tokenization.existing import ExistingTokenizerConfig
+from seedbed.tokenization.extended import ExtendedTokenizerConfig
 from seedbed.tokenization.extension import new_tokens
 from seedbed.tokenization.folder import Vocabulary, copy_tokenizer, load_tokenizer, save_tokenizer
 from seedbed.tokenization.wordpiece import WordPieceConfig
 
-Tokenizer = Annotated[WordPieceConfig | ByteLevelBPEConfig, Field(discriminator="name")]
+Tokenizer = Annotated[
+    WordPieceConfig | ByteLevelBPEConfig | ExistingTokenizerConfig | ExtendedTokenizerConfig,
+    Field(discriminator="name"),
+]
 
 
 class TokenizeRecipe(Strict):
@@ -36,6 +41,8 @@ class TokenizeRecipe(Strict):
 
 __all__ = [
     "ByteLevelBPEConfig",
+    "ExistingTokenizerConfig",
+    "ExtendedTokenizerConfig",
     "TokenizeRecipe",
     "Tokenizer",
     "Vocabulary",

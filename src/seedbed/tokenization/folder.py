@@ -54,7 +54,7 @@ def save_tokenizer(tokenizer: "tokenizers.Tokenizer", config: _Described, *, fol
 
 def copy_tokenizer(source: Path, target: Path, *, max_length: int | None = None) -> None:
     """Put a tokenizer beside a model; `max_length` is what the model's positions allow."""
-    config = _read_json(source / TOKENIZER_CONFIG)
+    config = read_json(source / TOKENIZER_CONFIG)
     if max_length is not None:
         config["model_max_length"] = max_length
     target.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def load_tokenizer(folder: Path) -> "tokenizers.Tokenizer":
     path = folder / TOKENIZER
     if not path.is_file():
         raise UserError(f"{path}: no such file; give a folder with a Hugging Face {TOKENIZER}")
-    if not isinstance(_read_json(path).get("model"), dict):
+    if not isinstance(read_json(path).get("model"), dict):
         raise UserError(f"{path}: no tokenizer model in it; make the folder again")
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_padding()
@@ -86,7 +86,7 @@ def special_tokens(folder: Path) -> dict[str, str]:
     """The special tokens by role (`pad_token`), as the files of any version of transformers name them."""
     found: dict[str, str] = {}
     for name in (SPECIAL_TOKENS, TOKENIZER_CONFIG):
-        for role, token in (_read_json(folder / name) if (folder / name).is_file() else {}).items():
+        for role, token in (read_json(folder / name) if (folder / name).is_file() else {}).items():
             text = token.get("content") if isinstance(token, dict) else token
             if role.endswith("_token") and isinstance(text, str):
                 found[role] = text
@@ -138,7 +138,8 @@ class Vocabulary:
         )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a folder; anything else is a UserError."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
