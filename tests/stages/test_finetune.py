@@ -121,6 +121,8 @@ def test_writes_models_predictions_metrics_and_curves(root: Path, tracked: Any) 
     with (place.out / "curves.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["part"] for row in rows} == {"seed-1", "seed-2"}
+    told = (place.out / "README.md").read_text(encoding="utf-8")
+    assert "| labels | alpha-sort, betanet, pip |" in told and "| examples, valid | 30 |" in told
     assert {row["metric"] for row in rows} >= {"train/loss", "valid/loss", "valid/accuracy", "valid/macro_f1"}
     _check_test_predictions(root, place.out, given)
 

@@ -1,6 +1,7 @@
 """The pretrain stage on a little real text, Korean and English: what is learned, resuming, what it leaves."""
 
 import csv
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -118,6 +119,10 @@ def test_the_loss_falls_and_a_killed_run_ends_in_the_same_bytes(
         "배추를 소금에 절였다. 😀", return_tensors="pt"
     )
     model = transformers.AutoModel.from_pretrained(place.out)
+    told = (place.out / "README.md").read_text(encoding="utf-8")
+    architecture = json.loads((place.out / "config.json").read_text())["architectures"][0]
+    assert f'{architecture}.from_pretrained("models/pretrain/tiny")' in told
+    assert f"| steps | {STEPS} |" in told and "| FLOP of all steps |" in told and f"| valid/{metric} |" in told
     assert model(**ids).last_hidden_state.isfinite().all()
 
 

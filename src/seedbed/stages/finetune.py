@@ -11,6 +11,7 @@ from seedbed import metrics
 from seedbed.config import UserError
 from seedbed.models import layer_depths, save_pretrained
 from seedbed.tasks import EncoderClassifierConfig, Example, FinetuneRecipe, TaskFacts, TfidfConfig
+from seedbed.tasks.card import describe
 from seedbed.tasks.encoded import EncodedExamples, ExamplePresentations
 from seedbed.tasks.examples import training_examples
 from seedbed.tasks.prediction import predict, seed_folder, table, write_facts
@@ -67,6 +68,7 @@ def run(workspace: Workspace, recipe: FinetuneRecipe, *, on_valid: OnValid | Non
             tables = [table(seed, valid, result.probabilities_NC) for seed, result in fitted.items()]
             polars.concat(tables).write_parquet(out / "predictions.parquet")
             write_json(out / "metrics.json", summary)
+            describe(out, workspace, recipe, facts, summary, counts=(len(train), len(valid)))
             write_curves(out / "curves.csv", {f"seed-{seed}": f.curves for seed, f in fitted.items()})
 
 

@@ -13,9 +13,10 @@ from seedbed.forecasting import ForecastRecipe
 from seedbed.forecasting.fitting import Curve, Fitted, Fitting, score
 from seedbed.forecasting.panels import SeriesSet
 from seedbed.forecasting.saved import Card, forecast_table, save_forecaster
+from seedbed.model_card import write_card
 from seedbed.tracking import Run, open_run
 from seedbed.training.curves import write_curves
-from seedbed.workspace import Workspace, write_json
+from seedbed.workspace import Workspace, hash_bytes, write_json
 
 
 def inputs(recipe: ForecastRecipe) -> list[tuple[str, str]]:
@@ -56,6 +57,18 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
             card = Card(run=workspace.run, forecaster=recipe.forecaster, frequencies=recipe.panel.frequencies)
             save_forecaster(out, card, fitted)
             write_json(out / "metrics.json", metrics)
+            write_card(
+                out,
+                workspace,
+                facts={
+                    "forecaster": recipe.forecaster.name,
+                    **{f"series, {frequency}": size for frequency, size in sizes.items()},
+                },
+                metrics=metrics,
+                tags=["time-series-forecasting", recipe.forecaster.name],
+                digests={f"fetch/{recipe.source}": hash_bytes(panel.history.write_csv().encode())},
+                limits=["The results are of the valid part; forecasts.parquet begins where that ends."],
+            )
             write_curves(out / "curves.csv", curves)
 
 

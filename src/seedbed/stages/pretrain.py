@@ -1,11 +1,13 @@
 """pretrain: token shards to an encoder or decoder in the Hugging Face layout, with metrics and curves."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from seedbed.data.packing import PackedRows
 from seedbed.data.shards import TokenStore
-from seedbed.learner import Batch
+from seedbed.learner import Batch, Learner
+from seedbed.model_card import load_lines, write_card
 from seedbed.objectives import PretrainRecipe
 from seedbed.tokenization import Vocabulary, copy_tokenizer
 from seedbed.tracking import open_run
@@ -14,6 +16,8 @@ from seedbed.workspace import Workspace, write_json
 
 VALID_BATCH_TOKENS = 16384
 """Tokens scored at once in validation; the scores are sums, so it changes no more than their last bits."""
+CARD_ROWS = 4
+"""Rows whose FLOP are counted; all rows are of one length."""
 
 
 def inputs(recipe: PretrainRecipe) -> list[tuple[str, str]]:
@@ -77,4 +81,53 @@ def run(workspace: Workspace, recipe: PretrainRecipe) -> None:
             learner.save(out)
             copy_tokenizer(folder / "tokenizer", out, max_length=length)
             write_json(out / "metrics.json", trained.metrics)
+            _describe(workspace, recipe, learner, rows, vocabulary, trained.metrics, out)
             write_curves(out / "curves.csv", {"": trained.curves})
+
+
+def _describe(
+    workspace: Workspace,
+    recipe: PretrainRecipe,
+    learner: Learner,
+    rows: dict[str, PackedRows],
+    vocabulary: Vocabulary,
+    metrics: dict[str, float],
+    out: Path,
+) -> None:
+    """Write the model card."""
+    from seedbed.training.probe import count_flops
+
+    length, steps = recipe.network.max_length, recipe.max_steps
+    num_rows = min(CARD_ROWS, recipe.global_batch_size)
+    flops = count_flops(learner, rows["train"].batch(0, num_rows)) / num_rows
+    written = json.loads((out / "config.json").read_text(encoding="utf-8"))
+    facts: dict[str, str | int | float] = {
+        "architecture": written["architectures"][0],
+        "objective": recipe.objective.name,
+        "parameters trained": sum(parameter.numel() for parameter in learner.parameters()),
+        "tokens in the vocabulary": vocabulary.size,
+        "positions": length,
+        "steps": steps,
+        "rows a step": recipe.global_batch_size,
+        "tokens seen": steps * recipe.global_batch_size * length - round(
+            steps * recipe.global_batch_size * rows["train"].num_padding / rows["train"].num_rows
+        ),
+        "epochs": steps * recipe.global_batch_size / rows["train"].num_rows,
+        "FLOP of all steps": flops * steps * recipe.global_batch_size,
+        "seed": recipe.seed,
+        "precision": recipe.precision,
+        "rows scored": min(recipe.max_valid_rows, rows["valid"].num_rows),
+    }  # fmt: skip
+    write_card(
+        out,
+        workspace,
+        facts=facts,
+        metrics={name: value for name, value in metrics.items() if name.startswith("valid/")},
+        tags=[written["model_type"], recipe.objective.name],
+        load=load_lines(written["architectures"][0], f"models/pretrain/{workspace.run}"),
+        limits=[
+            f"It reads at most {length} tokens.",
+            "It was scored on rows of the valid split alone, with one seed.",
+            "FLOP are counted on the first rows as their products run, validation not among them.",
+        ],
+    )

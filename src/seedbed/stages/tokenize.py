@@ -44,7 +44,7 @@ def inputs(recipe: TokenizeRecipe) -> list[tuple[str, str]]:
 def run(workspace: Workspace, recipe: TokenizeRecipe) -> None:
     """Write tokenizer/, train/, valid/ and manifest.json."""
     corpus = workspace.input("preprocess", recipe.corpus)
-    documents, characters = _counts(corpus)
+    documents, characters, licences = _counts(corpus)
     stride = -(-characters["train"] // recipe.learn_characters)
     set_threads(workspace.machine.threads)
     with open_run(workspace) as tracked, workspace.publish() as out:
@@ -95,7 +95,7 @@ def run(workspace: Workspace, recipe: TokenizeRecipe) -> None:
             tokens_per_shard=recipe.tokens_per_shard,
             tokenizer_file=folder / TOKENIZER,
             splits=splits,
-            facts=facts,
+            facts=facts | ({"licences": licences} if licences else {}),
         )
         tracked.log_metrics(
             {"vocab_size": float(vocabulary.size)}
@@ -134,8 +134,8 @@ def _texts(corpus: Path, split: Split, label: str, total: int, stride: int = 1) 
         yield document.text
 
 
-def _counts(corpus: Path) -> tuple[dict[str, int], dict[str, int]]:
-    """Documents and characters of each split, as preprocess counted them."""
+def _counts(corpus: Path) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """Documents and characters of each split and documents of each licence, as preprocess counted them."""
     path = corpus / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     documents, characters = manifest["documents"], manifest["characters"]
@@ -145,4 +145,4 @@ def _counts(corpus: Path) -> tuple[dict[str, int], dict[str, int]]:
                 f"{path}: the {split} split has no documents; give corpus {corpus.name} more text or loosen "
                 f"conf/preprocess/{corpus.name}.yaml"
             )
-    return documents, characters
+    return documents, characters, manifest.get("licences", {})
