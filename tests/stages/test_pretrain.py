@@ -37,10 +37,12 @@ SMALL: dict[str, Any] = {
     "optimizer": {"learning_rate": 4e-3},
     "schedule": {"warmup_steps": 4},
 }
+LENGTHS = [{"tokens": 20, "share": 0.3}, {"tokens": 40, "share": 0.7}]
 # name of the test -> recipe, settings, tokens, metric that must fall
 RUNS: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "bert": ("bert_tiny", {"objective": {"masking": {"unit": "whole_words"}}}, "wordpiece", "masked_lm_loss"),
     "roberta": ("roberta_tiny", {"rows": "doc_sentences"}, "byte_level_bpe", "loss"),
+    "lengths": ("roberta_tiny", {"rows": "doc_sentences", "row_lengths": LENGTHS}, "byte_level_bpe", "loss"),
     "electra": ("electra_tiny", {"rows": "two_segments"}, "wordpiece", "generator_loss"),
 }
 
@@ -122,7 +124,9 @@ def test_the_loss_falls_and_a_killed_run_ends_in_the_same_bytes(
     told = (place.out / "README.md").read_text(encoding="utf-8")
     architecture = json.loads((place.out / "config.json").read_text())["architectures"][0]
     assert f'{architecture}.from_pretrained("models/pretrain/tiny")' in told
-    assert f"| steps | {STEPS} |" in told and "| FLOP of all steps |" in told and f"| valid/{metric} |" in told
+    assert (
+        f"| steps | {STEPS} |" in told and "| FLOP of all steps |" in told and f"| valid/{metric} |" in told
+    )
     assert model(**ids).last_hidden_state.isfinite().all()
 
 

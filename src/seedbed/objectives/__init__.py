@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from seedbed.data import Masks, Rows
+from seedbed.data import Masks, RowLength, Rows
 from seedbed.models import DecoderConfig, DecoderFamily, EncoderConfig
 from seedbed.objectives.causal_lm import CausalLM, CausalLMConfig
 from seedbed.objectives.masked_lm import MaskedLM, MaskedLMConfig
@@ -35,6 +35,9 @@ class PretrainRecipe(Training):
         None, description="folders of the first weights; the network is then the checkpoint's"
     )
     rows: Rows = Field(description="which tokens stand in a row")
+    row_lengths: tuple[RowLength, ...] = Field(
+        (), description="stretches of steps with shorter rows; empty: every row has max_length tokens"
+    )
     masks: Masks = Field(description="how often what is drawn for a row changes")
     max_valid_rows: int = Field(1024, ge=1, description="most rows of the valid split scored at a time")
 
@@ -69,6 +72,20 @@ class PretrainRecipe(Training):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_row_lengths(self) -> Self:
+        if self.row_lengths and abs(sum(one.share for one in self.row_lengths) - 1) > 1e-9:
+            total = sum(one.share for one in self.row_lengths)
+            raise ValueError(f"the shares of row_lengths are {total:g} together; make them 1")
+        network = self.encoder or self.decoder
+        longest = max((one.tokens for one in self.row_lengths), default=0)
+        if network is not None and longest > network.max_length:
+            raise ValueError(
+                f"row_lengths has rows of {longest} tokens, the network has {network.max_length} positions; "
+                "shorten the rows or raise max_length"
+            )
+        return self
+
     @property
     def network(self) -> EncoderConfig | DecoderConfig:
         """What is trained."""
@@ -82,7 +99,9 @@ class PretrainRecipe(Training):
             return self
         kind = self.objective.network
         network = self.start.network(getattr(self, kind), kind=kind, place=place)
-        return self.model_copy(update={kind: network})
+        # checked again: rows must fit the checkpoint's positions
+        dumped = self.model_dump(mode="json") | {kind: network and network.model_dump(mode="json")}
+        return self.parse(dumped, where="start")
 
     def begin(self, vocabulary: Vocabulary, *, place: Place, tokenizer_folder: Path) -> Pretraining:
         """The Learner before its first step: new, or as `start` says. The recipe is resolved."""

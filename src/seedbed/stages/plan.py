@@ -108,10 +108,13 @@ def describe(
         if joules is None
         else f"{joules * steps / 3.6e6:.3g} kWh of the processor, {joules:.3g} J a step"
     )
+    shorter = [f"{one.tokens} in {one.share:.0%} of the steps" for one in recipe.row_lengths]
+    lengths = [_row("row lengths", f"{', '.join(shorter)}; counted below as {length} in all")]
     each = batch // (machine.world_size * found.num_micro_batches)
     return [
         _row("parameters", f"{num_parameters:,}"),
         _row("a step", f"{batch} rows x {length} tokens, {found.num_micro_batches} micro-batches of {each}"),
+        *(lengths if shorter else []),
         _row("tokens", f"{steps * tokens:,} in {steps:,} steps, {steps * batch / num_rows:.3g} epochs"),
         _row("FLOP", f"{steps * found.flops:.3g}, {found.flops / tokens:.3g} a token, products counted"),
         _row("memory (MiB)", f"{sum(memory.values()) / 2**20:,.1f}: {parts}; of one device"),
