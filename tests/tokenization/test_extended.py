@@ -144,3 +144,12 @@ def test_what_is_refused(tmp_path: Path) -> None:
         config.extend(unigram, KOREAN)
     with pytest.raises(UserError, match="the train split has no text"):
         config.extend(load_tokenizer(saved(BPE, tmp_path)), ["", ""])
+
+
+def test_an_old_folder_names_no_special_tokens(tmp_path: Path) -> None:
+    """The first folders of BERT and RoBERTa left them to the class of their tokenizer."""
+    for config in (WORDPIECE, BPE):
+        folder = saved(config, tmp_path / config.name)
+        expected = Vocabulary.load(folder)
+        (folder / "tokenizer_config.json").write_text('{"do_lower_case": true}')
+        assert Vocabulary.load(folder) == expected

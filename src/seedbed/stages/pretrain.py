@@ -74,18 +74,16 @@ def run(workspace: Workspace, recipe: PretrainRecipe) -> None:
     recipe = recipe.resolve(place)
     learner = recipe.begin(vocabulary, place=place, tokenizer_folder=folder / "tokenizer")
     length = recipe.network.max_length
-    data, valid_rows = (
-        open_steps(recipe, folder, vocabulary),
-        open_rows(recipe, folder, vocabulary, "valid"),
-    )
-    batch_size = max(1, VALID_BATCH_TOKENS // length)
+    data = open_steps(recipe, folder, vocabulary)
+    last, rows = data.parts[-1]
+    valid_rows = open_rows(recipe, folder, vocabulary, "valid", length=last.length)
+    batch_size = max(1, VALID_BATCH_TOKENS // last.length)
 
     def valid() -> Iterator[Batch]:
         return valid_rows.batches(batch_size, max_rows=recipe.max_valid_rows)
 
     with open_run(workspace) as tracker:
-        # of the last stretch, whose rows are a run's longest
-        last, rows = data.parts[-1]
+        # of the last stretch, where there are several
         tracker.log_metrics(
             {
                 "tokens/train_rows": rows.num_rows,

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from seedbed.config import Strict, UserError
 from seedbed.tokenization.folder import (
+    STANDARD,
     TOKENIZER,
     TOKENIZER_CONFIG,
     load_tokenizer,
@@ -16,14 +17,6 @@ from seedbed.tokenization.folder import (
     special_tokens,
 )
 
-STANDARD = {
-    "pad_token": ("[PAD]", "<pad>"),
-    "unk_token": ("[UNK]", "<unk>"),
-    "cls_token": ("[CLS]", "<s>"),
-    "sep_token": ("[SEP]", "</s>"),
-    "mask_token": ("[MASK]", "<mask>"),
-}
-"""Old folders leave the names to the class of their tokenizer."""
 LONGEST = 2**20
 """transformers writes 1e30 where a tokenizer knows no length."""
 
@@ -68,11 +61,10 @@ def describe(base: Path) -> Described:
     from tokenizers import models
 
     tokenizer, written = load_tokenizer(base), read_json(base / TOKENIZER_CONFIG)
-    names = special_tokens(base)
-    for role, usual in STANDARD.items():
-        found = [token for token in usual if tokenizer.token_to_id(token) is not None]
-        if role not in names and (found or "eos_token" in names):
-            names[role] = found[0] if found else names["eos_token"]
+    names = special_tokens(base, tokenizer)
+    for role in STANDARD:
+        if role not in names and "eos_token" in names:
+            names[role] = names["eos_token"]
         if role not in names:
             raise UserError(
                 f"{base / TOKENIZER_CONFIG}: no {role}, and no eos_token to stand for it; name it there"

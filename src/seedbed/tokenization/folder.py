@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 SPECIAL_TOKENS = "special_tokens_map.json"
+STANDARD = {
+    "pad_token": ("[PAD]", "<pad>"),
+    "unk_token": ("[UNK]", "<unk>"),
+    "cls_token": ("[CLS]", "<s>"),
+    "sep_token": ("[SEP]", "</s>"),
+    "mask_token": ("[MASK]", "<mask>"),
+}
 
 
 class _Described(Protocol):
@@ -82,14 +89,21 @@ def load_tokenizer(folder: Path) -> "tokenizers.Tokenizer":
     return tokenizer
 
 
-def special_tokens(folder: Path) -> dict[str, str]:
-    """The special tokens by role (`pad_token`), as the files of any version of transformers name them."""
+def special_tokens(folder: Path, tokenizer: "tokenizers.Tokenizer") -> dict[str, str]:
+    """The special tokens by role (`pad_token`), as the files of any version of transformers name them.
+
+    Old folders leave BERT's and RoBERTa's names to the class of their tokenizer.
+    """
     found: dict[str, str] = {}
     for name in (SPECIAL_TOKENS, TOKENIZER_CONFIG):
         for role, token in (read_json(folder / name) if (folder / name).is_file() else {}).items():
             text = token.get("content") if isinstance(token, dict) else token
             if role.endswith("_token") and isinstance(text, str):
                 found[role] = text
+    for role, usual in STANDARD.items():
+        there = [token for token in usual if tokenizer.token_to_id(token) is not None]
+        if role not in found and there:
+            found[role] = there[0]
     return found
 
 
@@ -118,7 +132,7 @@ class Vocabulary:
     def load(cls, folder: Path) -> Self:
         """Read a tokenizer folder, or a model folder that holds one."""
         tokenizer = load_tokenizer(folder)
-        names = special_tokens(folder)
+        names = special_tokens(folder, tokenizer)
         ids: dict[str, int] = {}
         for part in ("pad", "unk", "cls", "sep", "mask"):
             token = names.get(f"{part}_token")
