@@ -12,10 +12,6 @@ ARGS ?=
 
 # The stages are started by dvc as `seedbed VERB RUN`: they must find this environment's programs.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# glibc otherwise gives the memory of large tensors back at every step and asks for it again: 5 to 10 % of the time
-export MALLOC_MMAP_THRESHOLD_ := 4294967296
-export MALLOC_TRIM_THRESHOLD_ := 8589934592
-export MALLOC_TOP_PAD_ := 268435456
 # Without compiled files in .venv each of the pipeline's processes would compile its imports anew: ten seconds.
 unexport PYTHONDONTWRITEBYTECODE
 # Nothing here reports its use to anyone.
@@ -75,7 +71,7 @@ check: setup
 	ruff format --check .
 	mypy
 	lint-imports --no-logo
-	python docs/reference.py --check
+	python -m docs.reference --check
 	python -m docs.fidelity --check
 
 format: setup
@@ -83,7 +79,7 @@ format: setup
 	ruff format .
 
 docs: setup
-	@python docs/reference.py
+	@python -m docs.reference
 	@python -m docs.fidelity
 
 notebooks: setup

@@ -7,8 +7,10 @@ and agrees on stopping, and neither validates nor saves within the timed steps. 
 its memory before and after batches from all over the store. The last lines are the goals.
 """
 
+from steps import train_step, vocabulary  # before numpy and torch: it settles threads and memory
+
+# isort: split
 import argparse
-import os
 import platform
 import resource
 import statistics
@@ -16,9 +18,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets both
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 import numpy as np
 import torch
@@ -31,14 +30,11 @@ from seedbed.data.shards import ShardWriter, TokenStore, write_manifest
 from seedbed.learner import Batch
 from seedbed.models import EncoderConfig
 from seedbed.objectives import ReplacedTokenDetectionConfig
-from seedbed.tokenization import Vocabulary
 from seedbed.tracking import SilentRun
-from seedbed.training import Training, autocast
+from seedbed.training import Training
 
 CONF = Path(__file__).parents[1] / "conf"
-VOCABULARY = Vocabulary(
-    size=30522, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4, special_ids=(0, 1, 2, 3, 4)
-)
+VOCABULARY = vocabulary(30522)
 ROWS, LENGTH, DOCUMENT = 32, 128, 500
 
 
@@ -141,12 +137,7 @@ def run_bare(
     started = time.perf_counter()
     for step in range(recipe.max_steps):
         batch = rows.batch(step * ROWS, ROWS)
-        with autocast("cpu", recipe.precision):
-            loss = learner.whole_loss(batch)["loss"]
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learner.parameters(), recipe.gradient_clip)
-        optimizer.step()
-        optimizer.zero_grad()
+        train_step(learner, optimizer, batch, recipe.precision)
     return time.perf_counter() - started
 
 

@@ -4,16 +4,15 @@ Run: make bench-precision (ARGS="--threads 1 --seconds 4 --rounds 5"). A step is
 Lightning: corrupt, forward, backward, clip, AdamW. Medians of the rounds; the last lines are the goals.
 """
 
+from steps import train_step, vocabulary  # before numpy and torch: it settles threads and memory
+
+# isort: split
 import argparse
-import os
 import platform
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets both
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 import numpy as np
 import torch
@@ -21,8 +20,7 @@ import yaml
 
 from seedbed.models import EncoderConfig
 from seedbed.objectives import MaskedLMConfig, ReplacedTokenDetectionConfig
-from seedbed.tokenization import Vocabulary
-from seedbed.training import Precision, autocast
+from seedbed.training import Precision
 from seedbed.training.optim import AdamWConfig
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -35,12 +33,10 @@ RUNS: dict[str, MaskedLMConfig | ReplacedTokenDetectionConfig] = {
 
 def stepper(run: str, precision: Precision) -> Callable[[], int]:
     """One optimizer step on random rows; returns its tokens."""
-    vocabulary = Vocabulary(
-        size=VOCABULARY_SIZE, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4, special_ids=(0, 1, 2, 3, 4)
-    )
+    words = vocabulary(VOCABULARY_SIZE)
     encoder = EncoderConfig.parse(yaml.safe_load((CONF / f"encoder/{run}.yaml").read_text()), run)
-    learner = RUNS[run].build(encoder, vocabulary, seed=1)
-    prepare = RUNS[run].prepare(vocabulary)
+    learner = RUNS[run].build(encoder, words, seed=1)
+    prepare = RUNS[run].prepare(words)
     optimizer = AdamWConfig(name="adamw", learning_rate=1e-3).build(learner)
     rows_BL = np.random.default_rng(0).integers(5, VOCABULARY_SIZE, (ROWS, encoder.max_length))
     count = 0
@@ -48,12 +44,7 @@ def stepper(run: str, precision: Precision) -> Callable[[], int]:
     def step() -> int:
         nonlocal count
         batch = prepare(rows_BL, count * ROWS, 1)
-        with autocast("cpu", precision):
-            loss = learner.whole_loss(batch)["loss"]
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        train_step(learner, optimizer, batch, precision)
         count += 1
         return int(rows_BL.size)
 

@@ -8,16 +8,15 @@ with the others. Model FLOP utilisation (MFU) is against the fastest matrix prod
 lines are the goals.
 """
 
+from steps import train_step, vocabulary  # before numpy and torch: it settles threads and memory
+
+# isort: split
 import argparse
-import os
 import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from itertools import cycle
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets both
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 import numpy as np
 import torch
@@ -26,22 +25,13 @@ from torch import Tensor
 
 from seedbed.models import EncoderConfig
 from seedbed.objectives import MaskedLMConfig, ReplacedTokenDetectionConfig
-from seedbed.tokenization import Vocabulary
-from seedbed.training import Precision, autocast
+from seedbed.training import Precision
 from seedbed.training.optim import AdamWConfig
 
 SHAPE = Shape(30522, 256, 1024, 12, 4, 128)
 ROWS, LENGTH, EMBEDDING, MASKED = 32, 128, 128, 0.15
-PAD, CLS, SEP, MASK, FIRST = 0, 2, 3, 4, 5
-VOCABULARY = Vocabulary(
-    size=SHAPE.vocab_size,
-    pad_id=PAD,
-    unk_id=1,
-    cls_id=CLS,
-    sep_id=SEP,
-    mask_id=MASK,
-    special_ids=tuple(range(FIRST)),
-)
+PAD, CLS, SEP, FIRST = 0, 2, 3, 5
+VOCABULARY = vocabulary(SHAPE.vocab_size)
 OBJECTIVES: dict[str, MaskedLMConfig | ReplacedTokenDetectionConfig] = {
     "roberta": MaskedLMConfig(name="masked_lm"),
     "electra": ReplacedTokenDetectionConfig(name="replaced_token_detection"),
@@ -70,12 +60,7 @@ def ours(objective: str, dropout: float, precision: Precision) -> Callable[[Batc
     optimizer = AdamWConfig(name="adamw", learning_rate=1e-4).build(learner)
 
     def step(batch: Batch) -> None:
-        with autocast("cpu", precision):
-            loss = learner.whole_loss(batch)["loss"]
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        train_step(learner, optimizer, batch, precision)
 
     return step
 

@@ -9,6 +9,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from docs.generated import write_or_check
 from docs.reference import reachable
 from seedbed.fidelity import Deviation
 from seedbed.recipes import Lock, flatten
@@ -101,14 +102,7 @@ def page() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    if arguments == ["--check"]:
-        current = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-        if current != page():
-            print("docs/fidelity.md is out of date; run make docs", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.write_text(page(), encoding="utf-8")
-    return 0
+    return write_or_check(PAGE, page(), arguments)
 
 
 if __name__ == "__main__":

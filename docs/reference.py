@@ -1,7 +1,7 @@
 """Writes docs/reference.md, every key of the configuration, from the schemas themselves.
 
-python docs/reference.py           write it (make docs)
-python docs/reference.py --check   fail when it is out of date (make check)
+python -m docs.reference           write it (make docs)
+python -m docs.reference --check   fail when it is out of date (make check)
 """
 
 import re
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs.generated import write_or_check
 from seedbed.config import Machine
 from seedbed.recipes import Lock
 from seedbed.stages.generate import GenerateOptions
@@ -124,14 +125,7 @@ def page() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    if arguments == ["--check"]:
-        current = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-        if current != page():
-            print("docs/reference.md is out of date; run make docs", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.write_text(page(), encoding="utf-8")
-    return 0
+    return write_or_check(PAGE, page(), arguments)
 
 
 if __name__ == "__main__":

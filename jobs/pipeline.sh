@@ -10,6 +10,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 export PATH="$PWD/.venv/bin:$PATH" DVC_NO_ANALYTICS=1 DO_NOT_TRACK=1
+unset PYTHONDONTWRITEBYTECODE # else every stage compiles its imports anew
 grace=${SEEDBED_GRACE_SECONDS:-100}
 
 say() { echo "pipeline: $*"; }

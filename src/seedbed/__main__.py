@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedbed import __version__
 from seedbed.config import Interrupted, Machine, UserError, load_machine, rank_and_world
+from seedbed.process import keep_freed_memory, limit_threads
 
 if TYPE_CHECKING:
     from seedbed.recipes import Lock
@@ -26,7 +27,7 @@ SUMMARY = {
     "fetch": "get a source into data/raw/",
     "preprocess": "normalise, filter, deduplicate and split a corpus into data/clean/",
     "tokenize": "train a tokenizer and write token shards into data/tokens/",
-    "pretrain": "pretrain an encoder into models/pretrain/",
+    "pretrain": "pretrain an encoder or a decoder into models/pretrain/",
     "finetune": "fine-tune on a task, several seeds, into models/finetune/",
     "forecast": "train forecasters on a panel into models/forecast/",
     "evaluate": "open the test splits once and write reports/",
@@ -91,7 +92,8 @@ def _describe_os_error(error: OSError) -> str:
 def _dispatch(verb: str, arguments: list[str]) -> None:
     root = Path.cwd()
     machine = load_machine(root)
-    _limit_threads(machine)
+    limit_threads(machine.threads, spin=machine.spin)
+    keep_freed_memory()
     if verb == "compose":
         _no_more(verb, arguments)
         import_module("seedbed.stages.compose").run(root)
@@ -174,25 +176,6 @@ def _identity(lock: "Lock", verb: str, recipe: Any) -> Any:
     if verb == "tune":
         return [recipe.model_dump(mode="json"), lock.finetune[recipe.finetune].model_dump(mode="json")]
     return recipe.model_dump(mode="json")
-
-
-def _limit_threads(machine: Machine) -> None:
-    """Fix the thread counts of every numeric library before any of them is imported.
-
-    Threads that wait spin a little and then sleep (`spin`): to spin on is several times slower when
-    another process takes a core, to sleep at once a quarter slower when none does.
-    """
-    for name in (
-        "OMP_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
-        "RAYON_NUM_THREADS",
-        "POLARS_MAX_THREADS",
-    ):
-        os.environ[name] = str(machine.threads)
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-    os.environ["GOMP_SPINCOUNT"] = str(machine.spin)
 
 
 def _launch(machine: Machine, verb: str, run: str, overrides: list[str]) -> None:

@@ -3,16 +3,8 @@
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
-from seedbed.data.shards import ShardWriter, write_manifest
-from seedbed.tokenization import (
-    ByteLevelBPEConfig,
-    Vocabulary,
-    encode_batch,
-    load_tokenizer,
-    save_tokenizer,
-)
+from seedbed.tokenization import ByteLevelBPEConfig, WordLevelConfig
+from tests.data.token_folder import write_token_folder
 
 ENGLISH = (
     "All human beings are born free and equal in dignity and rights. They are endowed with reason and "
@@ -41,31 +33,14 @@ KOREAN = (
 TEXTS = tuple(chain.from_iterable(zip(ENGLISH, KOREAN, strict=True)))
 
 
-def write_tokens(folder: Path, *, vocab_size: int = 500) -> Path:
-    """What the tokenize stage writes; the train split is all the text, the valid split its beginning."""
-    config = ByteLevelBPEConfig(name="byte_level_bpe", vocab_size=vocab_size)
-    save_tokenizer(config.train(lambda: TEXTS), config, folder=folder / "tokenizer")
-    vocabulary, tokenizer = Vocabulary.load(folder / "tokenizer"), load_tokenizer(folder / "tokenizer")
-    splits = {}
-    for split, texts in (("train", TEXTS), ("valid", TEXTS[:6])):
-        ids = encode_batch(tokenizer, texts)
-        with ShardWriter(
-            folder,
-            split=split,
-            vocab_size=vocabulary.size,
-            separator_id=vocabulary.sep_id,
-            tokens_per_shard=999,
-        ) as writer:
-            lengths = np.array([len(document) for document in ids])
-            writer.write(np.array(list(chain.from_iterable(ids)), dtype=np.uint32), lengths)
-        splits[split] = writer.facts()
-    write_manifest(
-        folder,
-        vocab_size=vocabulary.size,
-        separator_id=vocabulary.sep_id,
-        tokens_per_shard=999,
-        tokenizer_file=folder / "tokenizer" / "tokenizer.json",
-        splits=splits,
-        facts={},
+def write_tokens(folder: Path, *, vocab_size: int = 500, words: bool = False) -> Path:
+    """What the tokenize stage writes; the train split is all the text, the valid split its beginning.
+
+    `words`: whole words, for an ELMo.
+    """
+    config: ByteLevelBPEConfig | WordLevelConfig = (
+        WordLevelConfig(name="word_level", vocab_size=vocab_size)
+        if words
+        else ByteLevelBPEConfig(name="byte_level_bpe", vocab_size=vocab_size)
     )
-    return folder
+    return write_token_folder(folder, config, {"train": TEXTS, "valid": TEXTS[:6]})

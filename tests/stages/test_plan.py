@@ -49,7 +49,7 @@ def test_a_plan_and_what_happened(
 ) -> None:
     assert cli.main(["plan", "gpt2_tiny", "probe.seconds=0.1"]) == 0
     found = printed(capsys)
-    assert found["a step"] == "8 rows x 32 tokens, 2 micro-batches of 4"
+    assert found["a step"] == "8 rows x 32 tokens in micro-batches of 4 rows"
     assert found["tokens"].startswith("102,400 in 400 steps, ")
     assert int(found["parameters"].replace(",", "")) == sum(
         p.numel() for p in recipe.build(SimpleNamespace(size=500, pad_id=0, sep_id=2)).parameters()

@@ -3,9 +3,8 @@
 from itertools import product
 from pathlib import Path
 
-from seedbed.data.shards import ShardWriter, write_manifest
-from seedbed.tokenization import TokenizeRecipe, Vocabulary, encode_stream, load_tokenizer, save_tokenizer
-from seedbed.tokenization.folder import TOKENIZER
+from seedbed.tokenization import TokenizeRecipe
+from tests.data.token_folder import write_token_folder
 
 # Each topic: who, what, how. A document stays with one topic.
 TOPICS = (
@@ -47,28 +46,5 @@ def write_tokens(folder: Path, *, kind: str) -> Path:
     """The tokens folder that the tokenize stage would make: tokenizer, train, valid, manifest."""
     tokenizer = {"name": kind, "vocab_size": 500} | ({"lowercase": True} if kind == "wordpiece" else {})
     config = TokenizeRecipe.parse({"corpus": "tiny", "tokenizer": tokenizer}, where="test").tokenizer
-    train, valid = documents(count=60), documents(first=60, count=16)
-    save_tokenizer(config.train(lambda: train), config, folder=folder / "tokenizer")
-    vocabulary = Vocabulary.load(folder / "tokenizer")
-    splits = {}
-    for split, texts in (("train", train), ("valid", valid)):
-        with ShardWriter(
-            folder,
-            split=split,
-            vocab_size=vocabulary.size,
-            separator_id=vocabulary.sep_id,
-            tokens_per_shard=1000,
-        ) as writer:
-            for ids_T, lengths_D in encode_stream(load_tokenizer(folder / "tokenizer"), texts):
-                writer.write(ids_T, lengths_D)
-            splits[split] = writer.facts()
-    write_manifest(
-        folder,
-        vocab_size=vocabulary.size,
-        separator_id=vocabulary.sep_id,
-        tokens_per_shard=1000,
-        tokenizer_file=folder / "tokenizer" / TOKENIZER,
-        splits=splits,
-        facts={},
-    )
-    return folder
+    splits = {"train": documents(count=60), "valid": documents(first=60, count=16)}
+    return write_token_folder(folder, config, splits)

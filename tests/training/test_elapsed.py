@@ -7,7 +7,7 @@ import pytest
 
 from seedbed.config import UserError
 from seedbed.training.elapsed import Elapsed, read_elapsed, write_elapsed
-from tests.training.toy import Regression, fit
+from tests.training.toy import fit, poison
 
 
 def test_written_and_read(tmp_path: Path) -> None:
@@ -17,14 +17,7 @@ def test_written_and_read(tmp_path: Path) -> None:
 
 
 def test_a_run_goes_on_counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, calls = Regression.predict, 0
-
-    def poisoned(self: Regression, features: object) -> object:
-        nonlocal calls
-        calls += self.training
-        return original(self, features) * (float("nan") if calls == 10 and self.training else 1.0)
-
-    monkeypatch.setattr(Regression, "predict", poisoned)
+    poison(monkeypatch, step=10)
     with pytest.raises(UserError):
         fit(tmp_path)
     first = read_elapsed(tmp_path / "checkpoints")

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from seedbed.config import UserError
 from seedbed.training import checkpoint, health
-from tests.training.toy import Regression, fit
+from tests.training.toy import Regression, fit, poison
 
 
 def curve(*losses: float) -> list[tuple[int, str, float]]:
@@ -33,14 +32,7 @@ def test_a_poisoned_batch_stops_the_run_at_its_step_and_is_never_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between two logs, with a checkpoint due after every step."""
-    original, calls = Regression.predict, 0
-
-    def poisoned(self: Regression, features: torch.Tensor) -> torch.Tensor:
-        nonlocal calls
-        calls += self.training
-        return original(self, features) * (float("nan") if calls == 10 and self.training else 1.0)
-
-    monkeypatch.setattr(Regression, "predict", poisoned)
+    poison(monkeypatch, step=10)
     with pytest.raises(UserError, match=r"toy: the loss of step 10 is not finite; .*step-000000009; lower"):
         fit(tmp_path)
     assert max(path.name for path in (tmp_path / "checkpoints").glob("step-*")) == "step-000000009"

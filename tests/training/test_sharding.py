@@ -87,7 +87,7 @@ def test_sharded_weights_end_as_whole_ones_do(tmp_path: Path) -> None:
     """The same two processes, the same micro-batches, with weights whole and cut."""
     run(tmp_path / "ddp", processes=2, tokens_per_device=6)
     run(tmp_path / "fsdp", **FSDP)
-    assert served(tmp_path / "fsdp", 2) == served(tmp_path / "ddp", 2)
+    assert served(tmp_path / "fsdp", 2, micro_batch=6) == served(tmp_path / "ddp", 2, micro_batch=6)
     expected = load_file(tmp_path / "ddp/weights-0.safetensors")
     for rank in (0, 1):
         found = load_file(tmp_path / f"fsdp/weights-{rank}.safetensors")

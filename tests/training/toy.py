@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator, Repeat
 from seedbed.tracking import Run, SilentRun
 from seedbed.training import Training, checkpoint
 from seedbed.weights import write_weights
+
+if TYPE_CHECKING:
+    import pytest
 
 WIDTH, SIZE = 8, 64
 
@@ -58,6 +61,18 @@ class Regression(Learner):
         assert isinstance(accumulator, MeanAccumulator)
         error = self.predict(batch["features"]) - batch["labels"]
         accumulator.add_mean("loss", error.square().sum(), len(error))
+
+
+def poison(monkeypatch: "pytest.MonkeyPatch", *, step: int) -> None:
+    """Make the prediction of this training step not a number, once."""
+    original, calls = Regression.predict, 0
+
+    def poisoned(self: Regression, features_BW: Tensor) -> Tensor:
+        nonlocal calls
+        calls += self.training
+        return original(self, features_BW) * (float("nan") if calls == step and self.training else 1.0)
+
+    monkeypatch.setattr(Regression, "predict", poisoned)
 
 
 class Sums:
@@ -110,14 +125,14 @@ def recipe(**changes: object) -> Training:
 def fit(
     scratch: Path,
     *,
-    seconds: float = 0.0,
+    data: Sums | None = None,
     machine: Machine | None = None,
     tracker: Run | None = None,
     **changes: object,
 ):
     from seedbed.training.trainer import train
 
-    learner, data = Regression(), Sums(seconds)
+    learner, data = Regression(), data or Sums()
     trained = train(
         learner,
         data=data,
@@ -159,9 +174,14 @@ def main(scratch: Path, settings: str) -> None:
     for place, count, signal_name, whose in wanted.get("die", []):
         if whose == rank:
             die_when(place, count, getattr(signal, signal_name))
-    learner, trained, data = fit(scratch, machine=Machine(**wanted["machine"]), **wanted.get("recipe", {}))
+    data = Sums()
+    try:
+        learner, trained, _ = fit(
+            scratch, machine=Machine(**wanted["machine"]), data=data, **wanted.get("recipe", {})
+        )
+    finally:
+        (scratch / f"served-{rank}.json").write_text(json.dumps(data.served))
     write_weights(scratch / f"weights-{rank}.safetensors", learner.state_dict())
-    (scratch / f"served-{rank}.json").write_text(json.dumps(data.served))
     if rank == 0:
         (scratch / "curves.json").write_text(json.dumps(trained.curves))
     leave_process_group()

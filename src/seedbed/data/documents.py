@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from seedbed.config import UserError
 from seedbed.data.packing import SpecialIds
 from seedbed.data.shards import TokenStore
 
@@ -52,6 +53,28 @@ class DocumentChunks:
         starts_B = starts_B + (numbers_B - self._first_D[documents_B]) * self._size
         stops_B = np.minimum(starts_B + self._size, self._ends_D[documents_B] - 1)
         return Stretches(documents_B, starts_B, stops_B)
+
+
+class SegmentRows:
+    """What rows [CLS] A [SEP] B [SEP] share: one for each chunk of L - 3 tokens of a document."""
+
+    def __init__(
+        self, store: TokenStore, *, max_length: int, vocabulary: SpecialIds, smallest: int = 1
+    ) -> None:
+        if max_length < 5:
+            raise UserError(
+                f"max_length: {max_length} leaves no room for two segments between [CLS], [SEP] and [SEP]; "
+                "take 5 or more"
+            )
+        self._store, self._max_length, self._vocabulary = store, max_length, vocabulary
+        self._size = max_length - 3
+        self._chunks = DocumentChunks(store, size=self._size, smallest=smallest)
+        self.num_rows = self._chunks.num_chunks
+        self.num_dropped_tokens = self._chunks.num_dropped_tokens
+        self.num_padding = self.num_rows * self._size - self._chunks.num_tokens
+
+    def _lay_out(self, *segments: tuple[Ids, Ids]) -> tuple[Ids, Ids]:
+        return lay_out(self._store, segments, max_length=self._max_length, vocabulary=self._vocabulary)
 
 
 def lay_out(

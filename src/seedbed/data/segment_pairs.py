@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from seedbed.config import Strict, UserError
-from seedbed.data.documents import DocumentChunks, lay_out
+from seedbed.data.documents import SegmentRows
 from seedbed.data.packing import SpecialIds
 from seedbed.data.randomness import derive_seed, presented, shuffled, uniform_at
 from seedbed.data.shards import TokenStore
@@ -35,7 +35,7 @@ class SegmentPairsConfig(Strict):
         return SegmentPairs(self, store, max_length=max_length, vocabulary=vocabulary)
 
 
-class SegmentPairs:
+class SegmentPairs(SegmentRows):
     """A row for each stretch of L - 3 tokens of a document, cut in two at a drawn place.
 
     Each row has a partner, half an epoch away in an order of its own, cut at the same share of its
@@ -47,18 +47,8 @@ class SegmentPairs:
     def __init__(
         self, config: SegmentPairsConfig, store: TokenStore, *, max_length: int, vocabulary: SpecialIds
     ) -> None:
-        if max_length < 5:
-            raise UserError(
-                f"max_length: {max_length} leaves no room for two segments between [CLS], [SEP] and [SEP]; "
-                "take 5 or more"
-            )
-        self._config, self._store = config, store
-        self._max_length, self._vocabulary = max_length, vocabulary
-        self._size = max_length - 3
-        self._chunks = DocumentChunks(store, size=self._size, smallest=2)
-        self.num_rows = self._chunks.num_chunks
-        self.num_dropped_tokens = self._chunks.num_dropped_tokens
-        self.num_padding = self.num_rows * self._size - self._chunks.num_tokens
+        super().__init__(store, max_length=max_length, vocabulary=vocabulary, smallest=2)
+        self._config = config
         if self._chunks.num_documents < 2:
             raise UserError(
                 f"{store.folder / store.split}: {self._chunks.num_documents} documents of two tokens or "
@@ -80,12 +70,7 @@ class SegmentPairs:
         exchanged_B = (coin_B < self._config.random_share) & (own.documents_B != other.documents_B)
         second_starts_B = np.where(exchanged_B, _cut(other.starts_B, other_stops_B, cut_B), cuts_B)
         second_stops_B = np.where(exchanged_B, other_stops_B, own_stops_B)
-        rows_BL, types_BL = lay_out(
-            self._store,
-            [(own.starts_B, cuts_B), (second_starts_B, second_stops_B)],
-            max_length=self._max_length,
-            vocabulary=self._vocabulary,
-        )
+        rows_BL, types_BL = self._lay_out((own.starts_B, cuts_B), (second_starts_B, second_stops_B))
         return {
             "input_ids": rows_BL,
             "token_type_ids": types_BL,

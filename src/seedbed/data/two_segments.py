@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from seedbed.config import Strict, UserError
-from seedbed.data.documents import DocumentChunks, lay_out
+from seedbed.data.documents import SegmentRows
 from seedbed.data.packing import SpecialIds
 from seedbed.data.randomness import uniform_at
 from seedbed.data.shards import TokenStore
@@ -32,24 +32,14 @@ class TwoSegmentsConfig(Strict):
         return TwoSegments(self, store, max_length=max_length, vocabulary=vocabulary)
 
 
-class TwoSegments:
+class TwoSegments(SegmentRows):
     """A row for each stretch of L - 3 tokens of a document; short rows leave out the rest of it this time."""
 
     def __init__(
         self, config: TwoSegmentsConfig, store: TokenStore, *, max_length: int, vocabulary: SpecialIds
     ) -> None:
-        if max_length < 5:
-            raise UserError(
-                f"max_length: {max_length} leaves no room for two segments between [CLS], [SEP] and [SEP]; "
-                "take 5 or more"
-            )
-        self._config, self._store = config, store
-        self._max_length, self._vocabulary = max_length, vocabulary
-        self._size = max_length - 3
-        self._chunks = DocumentChunks(store, size=self._size)
-        self.num_rows = self._chunks.num_chunks
-        self.num_dropped_tokens = self._chunks.num_dropped_tokens
-        self.num_padding = self.num_rows * self._size - self._chunks.num_tokens
+        super().__init__(store, max_length=max_length, vocabulary=vocabulary)
+        self._config = config
         if not self.num_rows:
             raise UserError(f"{store.folder / store.split}: no document has a token; give more text")
 
@@ -62,12 +52,7 @@ class TwoSegments:
         stops_B = np.minimum(stops_B, starts_B + most_B)
         cuts_B = np.where(single_B < self._config.single_share, stops_B, starts_B + self._size // 2)
         cuts_B = np.minimum(cuts_B, stops_B)
-        rows_BL, types_BL = lay_out(
-            self._store,
-            [(starts_B, cuts_B), (cuts_B, stops_B)],
-            max_length=self._max_length,
-            vocabulary=self._vocabulary,
-        )
+        rows_BL, types_BL = self._lay_out((starts_B, cuts_B), (cuts_B, stops_B))
         return {"input_ids": rows_BL, "token_type_ids": types_BL}
 
 

@@ -84,14 +84,20 @@ def load_forecaster(folder: Path) -> SavedForecaster:
 
 
 def forecast_table(series: SeriesSet, forecasts: Forecasts, *, column: str) -> "pl.DataFrame":
-    """unique_id, ds, cutoff (last date seen), frequency, the forecast under `column`, its components."""
+    """unique_id, ds, cutoff (last date seen), frequency, the forecast under `column`, intervals, components.
+
+    The ends of an interval are `<column>-lo-90` and `<column>-hi-90`, as Nixtla's libraries name them.
+    """
     import polars as pl
 
     horizon = series.config.horizon
     step = Step.parse(series.config.step)
     ahead = np.concatenate([step.continue_after(series.dates(i), horizon) for i in range(len(series))])
     cutoffs = np.repeat(series.instants[series.offsets[1:] - 1], horizon)
-    columns = {column: forecasts.values_NH, **forecasts.components}
+    columns = {column: forecasts.values_NH}
+    for level, (low_NH, high_NH) in sorted(forecasts.intervals.items()):
+        columns |= {f"{column}-lo-{level}": low_NH, f"{column}-hi-{level}": high_NH}
+    columns |= forecasts.components
     return pl.DataFrame(
         {
             "unique_id": [unique_id for unique_id in series.ids for _ in range(horizon)],

@@ -106,7 +106,7 @@ def describe(
     each = batch // (machine.world_size * found.num_micro_batches)
     return [
         _row("parameters", f"{num_parameters:,}"),
-        _row("a step", f"{batch} rows x {length} tokens, {found.num_micro_batches} micro-batches of {each}"),
+        _row("a step", f"{batch} rows x {length} tokens in micro-batches of {each} rows"),
         _row("tokens", f"{steps * tokens:,} in {steps:,} steps, {steps * batch / num_rows:.3g} epochs"),
         _row("FLOP", f"{steps * found.flops:.3g}, {found.flops / tokens:.3g} a token, products counted"),
         _row("memory (MiB)", f"{sum(memory.values()) / 2**20:,.1f}: {parts}; of one device"),

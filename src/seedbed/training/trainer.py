@@ -163,7 +163,7 @@ def _trained(state: checkpoint.Progress) -> Trained:
 
 
 def _lightning_trainer(recipe: Training, plan: Plan, machine: Machine, bookkeeper: Bookkeeper) -> pl.Trainer:
-    return pl.Trainer(
+    trainer = pl.Trainer(
         accelerator=machine.accelerator,
         devices=machine.devices,
         num_nodes=machine.num_nodes,
@@ -182,6 +182,10 @@ def _lightning_trainer(recipe: Training, plan: Plan, machine: Machine, bookkeepe
         limit_val_batches=0,
         default_root_dir=str(Path(machine.scratch)),
     )
+    # Lightning asks in every batch whether a process was told to stop, over the devices, and waits for the
+    # answer; our own question (ranks.Agreement) makes no host wait for its device
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+    return trainer
 
 
 def _strategy(plan: Plan, machine: Machine) -> Strategy | Literal["auto"]:
