@@ -105,14 +105,16 @@ def error_charts(panel: PanelResult, colours: Mapping[str, str]) -> list[Chart]:
             places = sorted({one.at for one in chosen})
             if len(places) < 2:
                 continue
-            lines = _lines(chosen, colours)
+            # groups stand evenly: their lengths may lie close together or far apart
+            where = {at: float(number if by == "length" else at) for number, at in enumerate(places)}
+            lines = _lines(chosen, colours, where)
             svg = figures.line_chart(
                 lines,
                 title=f"sMAPE by {by}, {frequency}",
                 x_label=words,
                 width=380,
                 height=220,
-                x_names={float(at): str(at) for at in places} if by == "length" else None,
+                x_names={where[at]: str(at) for at in places} if by == "length" else None,
             )
             charts.append(Chart(f"sMAPE % by {words} ({frequency})", svg))
     return charts
@@ -204,8 +206,10 @@ def _frequencies(slices: Sequence[Slice]) -> list[str]:
     return list(dict.fromkeys(one.frequency for one in slices))
 
 
-def _lines(slices: Sequence[Slice], colours: Mapping[str, str]) -> dict[str, tuple[Points, str]]:
+def _lines(
+    slices: Sequence[Slice], colours: Mapping[str, str], where: Mapping[int, float]
+) -> dict[str, tuple[Points, str]]:
     lines: dict[str, list[tuple[float, float]]] = {}
     for one in slices:
-        lines.setdefault(one.forecaster, []).append((float(one.at), one.estimate.value))
+        lines.setdefault(one.forecaster, []).append((where[one.at], one.estimate.value))
     return {name: (points, colours[name]) for name, points in lines.items()}
