@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -71,3 +72,22 @@ def test_forecasting_windows_end_with_the_series(tmp_path: Path) -> None:
     assert bool((windows["outsample_mask"] == 1).all())
     assert not Windows(train, lookback=LOOKBACK).at_end()["outsample_mask"].any()
     assert windows["insample_mask"].sum(-1).tolist() == [2, 6, 6, 6]
+
+
+def test_what_is_missing_is_zero_and_masked_wherever_it_stands(tmp_path: Path) -> None:
+    frame = table().with_columns(y=pl.when(pl.col("ds").dt.year() % 5 == 0).then(None).otherwise(pl.col("y")))
+    panel = load(tmp_path, frame)
+    series, targets = panel.sets("train")[0], panel.valid()[0]
+    whole = load(tmp_path, table()).sets("train")[0]
+    assert 0 < np.isnan(series.values).sum() < len(series.values)
+    windows = Windows(series, lookback=LOOKBACK)
+    for batch in (windows.cut(np.asarray([1, 2]), np.asarray([8, 20])), windows.before(targets)):
+        for name in ("insample", "outsample"):
+            assert torch.isfinite(batch[name]).all()
+            assert (batch[name][batch[f"{name}_mask"] == 0] == 0).all()
+            assert 0 < (batch[f"{name}_mask"] == 0).sum() < batch[name].numel()
+    batch, full = windows.cut(np.asarray([2]), np.asarray([20])), Windows(whole, lookback=LOOKBACK)
+    expected = full.cut(np.asarray([3]), np.asarray([20]))
+    known = batch["insample_mask"] == 1
+    sizes = (batch["scale"] / expected["scale"]).float()
+    torch.testing.assert_close((batch["insample"] * sizes)[known], expected["insample"][known])

@@ -9,7 +9,8 @@ from seedbed.forecasting.backtest import BacktestConfig
 from seedbed.forecasting.baselines import Naive2Config, NaiveConfig, SeasonalNaiveConfig
 from seedbed.forecasting.conformal import ConformalConfig
 from seedbed.forecasting.forecaster import NBEATSForecasterConfig
-from seedbed.forecasting.panels import LongConfig, Panel, PanelConfig
+from seedbed.forecasting.layouts import LongConfig, PanelConfig
+from seedbed.forecasting.panels import Panel
 from seedbed.forecasting.statistical import StatisticalConfig
 from seedbed.training import Training
 

@@ -2,7 +2,8 @@
 
 Oreshkin et al. 2020, section 4: a series is drawn uniformly, then a cut uniformly among its last
 `history_horizons` x horizon points (the paper's L_H x H); the lookback before the cut is the input, the
-horizon after it the target. What a short series lacks is zero and masked, before and after the cut.
+horizon after it the target. What a short series lacks is zero and masked, before and after the cut, and
+so is what is missing in it.
 
 Every window is divided by the largest absolute value of its lookback. The three losses do not see a
 common factor of forecast and target (all are ratios), so this changes the network's input only.
@@ -66,14 +67,20 @@ class Windows:
         assert bool(np.all(targets.lengths == self._horizon))
         windows = self.at_end()
         actual_NH = targets.values.reshape(-1, self._horizon) / windows["scale"].numpy()[:, None]
-        known_NH = np.ones_like(actual_NH)
-        return windows | {"outsample": _tensor(actual_NH), "outsample_mask": _tensor(known_NH)}
+        known_NH = np.isfinite(actual_NH)
+        actual_NH = np.where(known_NH, actual_NH, 0.0)
+        return windows | {
+            "outsample": _tensor(actual_NH),
+            "outsample_mask": _tensor(known_NH.astype(np.float64)),
+        }
 
     def _take(self, series: Integers, cuts: Integers, relative: Integers) -> tuple[Floats, Floats]:
         places = cuts[..., None] + relative
         known = (places >= 0) & (places < self.lengths[series][..., None])
         rows = np.where(known, self._offsets[series][..., None] + places, 0)
-        return np.where(known, self._values[rows], 0.0), known.astype(np.float64)
+        values = self._values[rows]
+        known &= np.isfinite(values)
+        return np.where(known, values, 0.0), known.astype(np.float64)
 
 
 class WindowPresentations:

@@ -39,12 +39,7 @@ class FullSoftmaxConfig(Strict):
         direction: int,
     ) -> Tensor:
         """The summed loss of the labels."""
-        return vocabulary_loss(
-            hidden_ND,
-            output.weight,
-            output.bias,
-            labels_N,
-        ).total
+        return vocabulary_loss(hidden_ND, output.weight, output.bias, labels_N).total
 
 
 class SampledSoftmaxConfig(Strict):
