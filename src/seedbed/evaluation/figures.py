@@ -147,7 +147,8 @@ def line_chart(
         x, _ = place(split, y_low)
         parts.append(_line(x, top, x, height - bottom, "split"))
     for low, high, css in bands:
-        parts.append(_path([place(x, y) for x, y in (*low, *reversed(high))], f"band {css}"))
+        outline = [(x, y) for x, y in (*low, *reversed(high)) if math.isfinite(y)]
+        parts.append(_path([place(x, y) for x, y in outline], f"band {css}"))
     for points, css in lines.values():
         kept = [place(x, y) for x, y in points if math.isfinite(y)]
         if len(kept) == 1:

@@ -1,5 +1,6 @@
 """The pictures of a panel: series with their forecasts, components, errors by part, intervals measured."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import polars as pl
@@ -25,25 +26,26 @@ def series_chart(
     )
     dates = [*past["ds"].to_list(), *first["ds"].to_list()]
     before = past.height
-    last = [(float(before - 1), float(past["y"][-1]))]
+    past_T = past["y"].fill_null(math.nan).to_list()
+    last = [(float(before - 1), past_T[-1])]
 
-    def ahead(values: Sequence[float]) -> list[tuple[float, float]]:
-        return last + [(float(before + i), float(v)) for i, v in enumerate(values)]
+    def ahead(values: pl.Series) -> list[tuple[float, float]]:
+        return last + [(float(before + i), float(v)) for i, v in enumerate(values.fill_null(math.nan))]
 
     lines: dict[str, tuple[Points, str]] = {
-        "past": ([(float(i), float(v)) for i, v in enumerate(past["y"])], "history"),
+        "past": ([(float(i), float(v)) for i, v in enumerate(past_T)], "history"),
     }
     for result in sorted(panel.results, key=lambda r: r.forecasts.forecaster):
         name = result.forecasts.forecaster
         part = _of_series(result.forecasts, unique_id)
-        lines[name] = (ahead(part["forecast"].to_list()), colours[name])
-    lines["truth"] = (ahead(first["y"].to_list()), "truth")
+        lines[name] = (ahead(part["forecast"]), colours[name])
+    lines["truth"] = (ahead(first["y"]), "truth")
     bands = []
     if banded is not None:
         level = band_level(banded)
         part = _of_series(banded, unique_id)
         if part[f"lo-{level}"].is_finite().all():
-            low, high = (ahead(part[f"{end}-{level}"].to_list()) for end in ("lo", "hi"))
+            low, high = (ahead(part[f"{end}-{level}"]) for end in ("lo", "hi"))
             bands.append((low, high, colours[banded.forecaster]))
     frequency = str(first["frequency"][0])
     marks = (0, len(dates) - 1)
