@@ -205,7 +205,10 @@ def _launch(machine: Machine, verb: str, run: str, overrides: list[str]) -> None
              "--kill-on-bad-exit=1", *seedbed],
         )  # fmt: skip
     if machine.num_nodes > 1:
-        raise UserError("machine file: num_nodes above 1 needs launcher: slurm; set it or use one node")
+        raise UserError(
+            "machine file: num_nodes above 1 needs launcher: slurm, or torchrun started by hand on each node "
+            "(docs/cluster.md); set it, use one node, or start torchrun"
+        )
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={machine.devices}"]
     os.execv(sys.executable, [sys.executable, *torchrun, *seedbed[1:]])
 

@@ -58,13 +58,16 @@ class Lock(Strict):
         return lock
 
     def check_backbones(self, where: str) -> None:
-        """A classifier stands on an encoder; TF-IDF takes no more than the tokenizer beside one."""
-        encoders = [run for run, pretrain in self.pretrain.items() if pretrain.encoder is not None]
+        """A classifier stands on the network it is made for; TF-IDF takes no more than the tokenizer."""
+        networks = {run: pretrain.objective.network for run, pretrain in self.pretrain.items()}
         for run, finetune in self.finetune.items():
-            if finetune.classifier.name == "encoder" and finetune.backbone not in encoders:
+            wanted, found = finetune.classifier.network, networks[finetune.backbone]
+            if wanted is not None and found != wanted:
+                fitting = ", ".join(name for name, network in networks.items() if network == wanted)
                 raise UserError(
-                    f"{where}: finetune.{run}.backbone: {finetune.backbone} is a decoder, classifier encoder "
-                    f"takes an encoder; choose one of {', '.join(encoders) or 'none'}"
+                    f"{where}: finetune.{run}.backbone: {finetune.backbone} is "
+                    f"a{'n' * (found[0] in 'aeiou')} {found}, classifier {finetune.classifier.name} "
+                    f"takes an {wanted}; choose one of {fitting or 'none'}"
                 )
 
     def links(self) -> list[tuple[str, str, str, str, str]]:

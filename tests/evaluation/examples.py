@@ -41,7 +41,7 @@ def classified(run: str, accuracy: float, **options: int) -> Classified:
 
 
 def panel(num_series: int = 8) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Forecasts (columns naive2 and nbeats-x), truth and history of noisy trends."""
+    """Forecasts (columns naive2 and nbeats-x, its intervals and components), truth and history of noisy trends."""
     rng = np.random.default_rng(7)
     past, future, guesses = [], [], []
     for i in range(num_series):
@@ -55,8 +55,18 @@ def panel(num_series: int = 8) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame
                 near = float(value + rng.normal(0, 0.2))
                 guesses.append((row[0], day, datetime.date(1975, 1, 1), float(values[25]), near))
     columns = ["unique_id", "ds", "y", "frequency"]
+    forecasts = pl.DataFrame(
+        guesses, schema=["unique_id", "ds", "cutoff", "naive2", "nbeats-x"], orient="row"
+    ).with_columns(
+        (pl.col("nbeats-x") - 0.2).alias("nbeats-x-lo-50"),
+        (pl.col("nbeats-x") + 0.2).alias("nbeats-x-hi-50"),
+        (pl.col("nbeats-x") - 1).alias("nbeats-x-lo-95"),
+        (pl.col("nbeats-x") + 1).alias("nbeats-x-hi-95"),
+        (pl.col("nbeats-x") - 3).alias("추세 <trend>"),
+        pl.lit(3.0).alias("season"),
+    )
     return (
-        pl.DataFrame(guesses, schema=["unique_id", "ds", "cutoff", "naive2", "nbeats-x"], orient="row"),
+        forecasts,
         pl.DataFrame(future, schema=columns, orient="row"),
         pl.DataFrame(past, schema=columns, orient="row"),
     )
@@ -65,8 +75,16 @@ def panel(num_series: int = 8) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame
 def forecasted(num_series: int = 8) -> tuple[list[Forecasted], pl.DataFrame]:
     forecasts, truth, history = panel(num_series)
     runs = [
-        score_series(forecasts, truth, history, forecaster=name, panel="classics", seasonality=SEASONALITY)
-        for name in ("naive2", "nbeats-x")
+        score_series(
+            forecasts,
+            truth,
+            history,
+            forecaster=name,
+            panel="classics",
+            seasonality=SEASONALITY,
+            components=components,
+        )
+        for name, components in (("naive2", ()), ("nbeats-x", ("추세 <trend>", "season")))
     ]
     return runs, history
 

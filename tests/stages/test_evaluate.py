@@ -129,7 +129,7 @@ def test_it_writes_what_the_contract_names(done: Any) -> None:
         "metrics.json", "plots", "predictions", "report.html", "tables",
     ]  # fmt: skip
     assert sorted(p.stem for p in (workspace.out / "predictions").iterdir()) == [
-        "electra-topics", "naive2-classics", "nbeats-classics", "scratch-topics",
+        "electra-topics", "naive2-classics", "nbeats-classics", "scratch-topics", "seasonal_naive-classics",
     ]  # fmt: skip
     tree = json.loads((workspace.out / "metrics.json").read_text())
     leaf = tree["finetune"]["electra-topics"]["test/accuracy"]
@@ -220,8 +220,8 @@ def test_a_source_with_two_horizons_is_two_panels(done: Any) -> None:
     key = evaluate.TestSplit(opened_by="a test")
     found = list(evaluate._forecasted(workspace, both, key))
     assert [[run.forecaster for run in runs] for runs, _ in found] == [
-        ["naive2-classics"],
-        ["nbeats-classics"],
+        ["naive2-classics", "seasonal_naive-classics"],
+        ["nbeats-classics", "naive2-classics-2", "seasonal_naive-classics-2"],
     ]
 
 
@@ -229,3 +229,19 @@ def test_columns_that_are_scored() -> None:
     keys = ["unique_id", "ds", "cutoff", "frequency"]
     assert evaluate.forecasters([*keys, "nbeats", "member-0"], "nbeats") == ["nbeats"]
     assert evaluate.forecasters([*keys, "forecast"], "nbeats") == ["forecast"]
+    assert evaluate.forecasters([*keys, "ets", "ets-lo-80", "ets-hi-80", "lo-9"], "x") == ["ets", "lo-9"]
+
+
+def test_the_baselines_stand_beside_every_panel(done: Any) -> None:
+    """Naive2 comes from a run, the seasonal naive from none: it is made here, from the history alone."""
+    workspace, _ = done
+    found = pl.read_parquet(workspace.out / "predictions/seasonal_naive-classics.parquet")
+    last = series().group_by("unique_id", maintain_order=True).agg(pl.col("y").get(25))
+    expected = dict(last.iter_rows())
+    assert all(row["forecast"] == expected[row["unique_id"]] for row in found.iter_rows(named=True))
+    won = pl.read_parquet(workspace.out / "tables/wins.parquet")
+    assert won.filter(pl.col("metric") == "smape")["winner"].to_list().count("nbeats-classics") >= 5
+    ranks = pl.read_csv(workspace.out / "tables/ranks.csv").filter(pl.col("metric") == "mase")
+    assert ranks.filter(pl.col("frequency") == "all").sort("value")["forecaster"][0] == "nbeats-classics"
+    tests = pl.read_csv(workspace.out / "tables/diebold_mariano.csv")
+    assert tests.height == 6 and (tests["statistic"] < 0).all() and tests["n"].unique().to_list() == [6]

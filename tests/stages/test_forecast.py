@@ -172,6 +172,48 @@ def test_naive2_beside_by_hand(tmp_path: Path) -> None:
     assert (out / "curves.csv").read_text() == "part,step,metric,value\n"
 
 
+def test_a_backtest_and_its_intervals_see_no_test_part(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {
+        "backtest": {"windows": 2, "step": 1, "refit": True},
+        "conformal": {"levels": [50]},
+    }
+    outs = [
+        run(tmp_path / str(spike), recipe(NBEATS, **asked), table(spike=spike), name="nbeats-mine")
+        for spike in (0.0, 1e6)
+    ]
+    assert hash_folder(outs[0]) == hash_folder(outs[1])
+    found = pl.read_parquet(outs[0] / "forecasts.parquet")
+    assert [c for c in found.columns if c.startswith("nbeats-mine")] == [
+        "nbeats-mine", "nbeats-mine-lo-50", "nbeats-mine-hi-50",
+    ]  # fmt: skip
+    assert (found["nbeats-mine-lo-50"] < found["nbeats-mine-hi-50"]).all()
+    tested = pl.read_parquet(outs[0] / "cross_validation.parquet")
+    assert tested.columns[:6] == ["unique_id", "ds", "cutoff", "y", "frequency", "nbeats-mine"]
+    assert tested.height == (4 * 3 + 2 * 4) + (3 * 3 + 2 * 4), "y0 has one point before the first cutoff"
+    test = panel_config().load(tmp_path / "0.0/data/raw/mine").test(TestSplit("a test"))
+    assert not tested.join(test, on=["unique_id", "ds"]).height
+    assert "backtest/yearly/mase" in json.loads((outs[0] / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"conformal": {"levels": [80]}}, "conformal takes its errors from a backtest"),
+        (
+            {
+                "forecaster": {"name": "statistical", "model": "theta", "levels": [80]},
+                "conformal": {"levels": [80]},
+                "backtest": {},
+            },
+            "both make intervals",
+        ),
+    ],
+)
+def test_intervals_come_from_one_place(changed: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        recipe(changed.pop("forecaster", {"name": "naive2"}), **changed)
+
+
 def test_faults_leave_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is there twice"):
         run(tmp_path, recipe(NBEATS), pl.concat([table(), table().tail(1)]))

@@ -65,3 +65,31 @@ def test_energy_comes_from_the_meter_or_is_not_known(
     assert found.joules is not None and 0 < found.joules <= 2
     readings = iter([7_000_000, 1_000_000])
     assert probed().joules is None, "the meter started again at 0"
+
+
+def test_recomputed_blocks_save_less_and_compute_more() -> None:
+    plain, again = probed(), probed(activation_checkpointing=True)
+    assert again.activation_bytes < plain.activation_bytes
+    assert again.flops == plain.flops + 12 * 2 * WIDTH * 16
+
+
+def test_shards_are_a_part_of_all_and_what_is_fetched() -> None:
+    """The first layer is a block; the second, in none, is fetched with the network."""
+    whole, cut = probed(devices=2), probed(devices=2, strategy="fsdp")
+    fetched = 4 * PARAMETERS
+    assert cut.weight_bytes == cut.gradient_bytes == -(-whole.weight_bytes // 2) + fetched
+    assert cut.optimizer_bytes == -(-whole.optimizer_bytes // 2)
+
+
+def test_averages_are_counted_with_the_optimizer() -> None:
+    plain = probed().optimizer_bytes
+    found = probe(
+        Regression(),
+        data=Sums(),
+        recipe=recipe(averaging={"name": "ema", "decay": 0.9}),
+        example_tokens=1,
+        machine=Machine(threads=1),
+        label="toy",
+        seconds=0.01,
+    )
+    assert found.optimizer_bytes == plain + 4 * PARAMETERS

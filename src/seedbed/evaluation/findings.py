@@ -7,8 +7,10 @@ import polars as pl
 
 from seedbed.evaluation.classification import Classified
 from seedbed.evaluation.comparisons import Verdict
+from seedbed.evaluation.contests import Rank, Test
 from seedbed.evaluation.intervals import Estimate
 from seedbed.evaluation.series import Forecasted
+from seedbed.evaluation.slices import Slice
 
 ALL = "all"
 """The scope of scores over every frequency of a panel."""
@@ -34,6 +36,12 @@ class PanelResult:
     results: Sequence[SeriesResult]
     shown: Sequence[str]
     """unique_ids that the report draws."""
+    slices: Sequence[Slice] = ()
+    ranks: Sequence[Rank] = ()
+    tests: Sequence[Test] = ()
+    """Of the pairs that the recipe asks about."""
+    wins: Sequence[pl.DataFrame] = ()
+    """One table for each such pair."""
 
 
 @dataclass(frozen=True)

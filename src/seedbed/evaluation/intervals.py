@@ -36,7 +36,7 @@ class Estimate:
     high: float
     n: int
     seeds: int = 1
-    how: Literal["beta", "bootstrap"] = "bootstrap"
+    how: Literal["beta", "bootstrap", "mcb"] = "bootstrap"
 
     def leaves(self) -> dict[str, float]:
         """The finite numbers, by name: a leaf of metrics.json."""

@@ -34,6 +34,10 @@ def metrics_tree(findings: Findings) -> dict[str, Any]:
                 for scope, scores in forecast.scores.items()
                 for name, estimate in scores.items()
             }
+        for part in panel.slices:
+            if part.by == "level":
+                key = f"test/{part.frequency}/{part.metric}" + (f"-{part.level}" if part.level else "")
+                tree["forecast"][part.forecaster][key] = part.estimate.leaves()
     for run, values in findings.pretraining.items():
         tree["pretrain"][run] = {
             name: {"value": value} for name, value in values.items() if math.isfinite(value)
@@ -63,6 +67,12 @@ def write(findings: Findings, out: Path) -> None:
     _csv(out / "tables/classes.csv", finetune_rows(findings, per_class=True), FINETUNE)
     _csv(out / "tables/forecast.csv", forecast_rows(findings), FORECAST)
     _csv(out / "tables/verdicts.csv", verdict_rows(findings), VERDICT)
+    _csv(out / "tables/slices.csv", slice_rows(findings), SLICE)
+    _csv(out / "tables/ranks.csv", rank_rows(findings), RANK)
+    _csv(out / "tables/diebold_mariano.csv", contest_rows(findings), TEST)
+    won = [table for panel in findings.panels for table in panel.wins]
+    if won:
+        pl.concat(won).write_parquet(out / "tables/wins.parquet", statistics=False)
     _csv(out / "tables/drops.csv", drop_rows(findings), ("corpus", "reason", "documents"))
     _csv(out / "plots/curves.csv", curve_rows(findings), ("verb", "run", "part", "step", "metric", "value"))
     series = [
@@ -102,6 +112,9 @@ def _predictions(out: Path, name: str, frame: pl.DataFrame, taken: set[str]) -> 
 ESTIMATE = ("value", "low", "high", "n", "seeds", "how")
 FINETUNE = ("task", "run", "metric", *ESTIMATE)
 FORECAST = ("panel", "forecaster", "frequency", "metric", *ESTIMATE)
+SLICE = ("panel", "forecaster", "frequency", "by", "at", "metric", "level", *ESTIMATE)
+RANK = ("panel", "frequency", "metric", "forecaster", "among", *ESTIMATE)
+TEST = ("panel", "frequency", "a", "b", "horizon", "statistic", "p", "n")
 VERDICT = (
     "verb",
     "task",
@@ -149,6 +162,47 @@ def forecast_rows(findings: Findings) -> list[Row]:
         for result in panel.results
         for scope, scores in result.scores.items()
         for name, estimate in scores.items()
+    ]
+
+
+def slice_rows(findings: Findings) -> list[Row]:
+    return [
+        {"panel": panel.panel, **{name: getattr(part, name) for name in SLICE[1:7]}}
+        | _estimate(part.estimate)
+        for panel in findings.panels
+        for part in panel.slices
+    ]
+
+
+def rank_rows(findings: Findings) -> list[Row]:
+    return [
+        {
+            "panel": panel.panel,
+            "frequency": rank.scope,
+            "metric": rank.metric,
+            "forecaster": rank.forecaster,
+            "among": rank.among,
+            **_estimate(rank.rank),
+        }
+        for panel in findings.panels
+        for rank in panel.ranks
+    ]
+
+
+def contest_rows(findings: Findings) -> list[Row]:
+    return [
+        {
+            "panel": panel.panel,
+            "frequency": test.scope,
+            "a": test.a,
+            "b": test.b,
+            "horizon": test.horizon,
+            "statistic": test.found.statistic,
+            "p": test.found.p,
+            "n": test.found.n,
+        }
+        for panel in findings.panels
+        for test in panel.tests
     ]
 
 

@@ -5,15 +5,23 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from seedbed.config import Strict
+from seedbed.forecasting.backtest import BacktestConfig
 from seedbed.forecasting.baselines import Naive2Config, NaiveConfig, SeasonalNaiveConfig
+from seedbed.forecasting.conformal import ConformalConfig
 from seedbed.forecasting.forecaster import NBEATSForecasterConfig
 from seedbed.forecasting.layouts import LongConfig, PanelConfig
 from seedbed.forecasting.network import NetworkForecasterConfig
 from seedbed.forecasting.panels import Panel
+from seedbed.forecasting.statistical import StatisticalConfig
 from seedbed.training import Training
 
 Forecaster = Annotated[
-    NBEATSForecasterConfig | NetworkForecasterConfig | NaiveConfig | Naive2Config | SeasonalNaiveConfig,
+    NBEATSForecasterConfig
+    | NetworkForecasterConfig
+    | NaiveConfig
+    | Naive2Config
+    | SeasonalNaiveConfig
+    | StatisticalConfig,
     Field(discriminator="name"),
 ]
 
@@ -29,6 +37,20 @@ class ForecastRecipe(Strict):
         True,
         description="after the fit that is scored on the valid part, fit again on train and valid together",
     )
+    backtest: BacktestConfig | None = Field(
+        None, description="forecasts from earlier cutoffs, before the test part: cross_validation.parquet"
+    )
+    conformal: ConformalConfig | None = Field(
+        None, description="intervals around the forecasts, from the errors of the backtest"
+    )
+
+    @model_validator(mode="after")
+    def _intervals_come_from_one_place(self) -> Self:
+        if self.conformal is not None and self.backtest is None:
+            raise ValueError("conformal takes its errors from a backtest; set backtest.windows (1 is enough)")
+        if self.conformal is not None and self.forecaster.name == "statistical" and self.forecaster.levels:
+            raise ValueError("forecaster.levels and conformal both make intervals; keep one of them")
+        return self
 
     @model_validator(mode="after")
     def _trained_forecasters_need_training(self) -> Self:

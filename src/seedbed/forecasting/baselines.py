@@ -74,6 +74,13 @@ def naive(history_T: Floats, *, horizon: int) -> Floats:
     return np.repeat(history_T[-1], horizon)
 
 
+def seasonal_naive(history_T: Floats, *, horizon: int, seasonality: int) -> Floats:
+    """The last season again and again; the last value where the history is shorter."""
+    if history_T.size < seasonality:
+        return naive(history_T, horizon=horizon)
+    return np.resize(history_T[-seasonality:], horizon)
+
+
 def naive2(history_T: Floats, *, horizon: int, seasonality: int, rule: Rule = "m4") -> Floats:
     """The last seasonally adjusted value, with the season put back."""
     if not is_seasonal(history_T, seasonality=seasonality, rule=rule):
@@ -140,17 +147,15 @@ class Naive2Config(Baseline):
 
 
 class SeasonalNaiveConfig(Baseline):
-    """The value one season ago (statsforecast); the last value where there is less than a season."""
+    """The value one season ago; the last value where there is less than a season."""
 
     name: Literal["seasonal_naive"]
 
     def forecast(self, series: SeriesSet) -> Floats:
-        from statsforecast.models import Naive, SeasonalNaive
-
-        season = series.config.seasonality
-        rows = []
-        for index in range(len(series)):
-            history_T = series.bridged(index)
-            model = SeasonalNaive(season) if history_T.size >= season else Naive()
-            rows.append(np.asarray(model.forecast(y=history_T, h=series.config.horizon)["mean"], np.float64))
-        return np.stack(rows)
+        horizon, seasonality = series.config.horizon, series.config.seasonality
+        return np.stack(
+            [
+                seasonal_naive(series.bridged(i), horizon=horizon, seasonality=seasonality)
+                for i in range(len(series))
+            ]
+        )

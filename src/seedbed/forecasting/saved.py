@@ -107,12 +107,18 @@ def load_forecaster(folder: Path) -> SavedForecaster:
 
 
 def forecast_table(series: SeriesSet, forecasts: Forecasts, *, column: str) -> "pl.DataFrame":
-    """unique_id, ds, cutoff (last date seen), frequency, the forecast under `column`, its components."""
+    """unique_id, ds, cutoff (last date seen), frequency, the forecast under `column`, intervals, components.
+
+    The ends of an interval are `<column>-lo-90` and `<column>-hi-90`, as Nixtla's libraries name them.
+    """
     import polars as pl
 
     horizons = np.full(len(series), series.config.horizon)
     cutoffs = np.repeat(series.cutoffs(), horizons)
-    columns = {column: forecasts.values_NH, **forecasts.components}
+    columns = {column: forecasts.values_NH}
+    for level, (low_NH, high_NH) in sorted(forecasts.intervals.items()):
+        columns |= {f"{column}-lo-{level}": low_NH, f"{column}-hi-{level}": high_NH}
+    columns |= forecasts.components
     return pl.DataFrame(
         {
             "unique_id": repeat_ids(series.ids, horizons),

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from seedbed.models.decoder import Decoder, DecoderConfig
 from seedbed.models.depths import layer_depths
+from seedbed.models.elmo import Elmo, ElmoConfig
+from seedbed.models.elmo_classifier import ElmoClassifier, ElmoClassifierHead
 from seedbed.models.encoder import Encoder, EncoderConfig
 from seedbed.models.gpt import GPT1Config, GPT2Config, GPTJConfig, GPTNeoConfig
 from seedbed.models.heads import (
@@ -20,10 +22,14 @@ from seedbed.models.heads import (
 )
 from seedbed.models.interchange import (
     load_decoder,
+    load_elmo,
+    load_elmo_classifier,
     load_encoder,
     load_pooler,
     load_sequence_classifier,
     save_decoder,
+    save_elmo,
+    save_elmo_classifier,
     save_pretrained,
 )
 
@@ -35,6 +41,10 @@ __all__ = [
     "DecoderConfig",
     "DecoderFamily",
     "DiscriminatorHead",
+    "Elmo",
+    "ElmoClassifier",
+    "ElmoClassifierHead",
+    "ElmoConfig",
     "Encoder",
     "EncoderConfig",
     "GPT1Config",
@@ -49,9 +59,13 @@ __all__ = [
     "classifier_on",
     "layer_depths",
     "load_decoder",
+    "load_elmo",
+    "load_elmo_classifier",
     "load_encoder",
     "load_pooler",
     "load_sequence_classifier",
     "save_decoder",
+    "save_elmo",
+    "save_elmo_classifier",
     "save_pretrained",
 ]

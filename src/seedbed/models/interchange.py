@@ -17,8 +17,10 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from seedbed.config import UserError
-from seedbed.models import decoder_layout
+from seedbed.models import decoder_layout, elmo_layout
 from seedbed.models.decoder import Decoder
+from seedbed.models.elmo import Elmo
+from seedbed.models.elmo_classifier import ElmoClassifier, ElmoClassifierHead
 from seedbed.models.encoder import Encoder, EncoderConfig
 from seedbed.models.heads import (
     DiscriminatorHead,
@@ -93,6 +95,21 @@ def save_decoder(folder: Path, decoder: Decoder) -> None:
     _write(folder, tensors, decoder_layout.to_config(decoder))
 
 
+def save_elmo(folder: Path, elmo: Elmo) -> None:
+    """Write an ELMo with its output matrix; only `load_elmo` reads it."""
+    _write(folder, elmo.state_dict(), elmo_layout.to_config(elmo))
+
+
+def save_elmo_classifier(folder: Path, classifier: ElmoClassifier, *, labels: Sequence[str]) -> None:
+    """Write a classifier with the ELMo it reads; only `load_elmo_classifier` reads it."""
+    config = elmo_layout.to_config(classifier.elmo) | {
+        "architectures": ["ElmoClassifier"],
+        "head": classifier.config.model_dump(mode="json"),
+        "id2label": {str(index): label for index, label in enumerate(labels)},
+    }
+    _write(folder, classifier.state_dict(), config)
+
+
 def _write(folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_weights(
@@ -149,6 +166,40 @@ def load_decoder(folder: Path) -> Decoder:
     state = decoder_layout.decoder_state(_read_tensors(folder), decoder, weights=folder / WEIGHTS)
     _fill(decoder, state, folder)
     return decoder
+
+
+def load_elmo(folder: Path) -> Elmo:
+    """The ELMo that `save_elmo` wrote."""
+    elmo = _empty_elmo(_read_config(folder), folder)
+    _fill(elmo, _exactly(_read_tensors(folder), elmo, folder), folder)
+    return elmo
+
+
+def load_elmo_classifier(folder: Path) -> ElmoClassifier:
+    """The classifier that `save_elmo_classifier` wrote."""
+    written = _read_config(folder)
+    config = ElmoClassifierHead.parse(written.get("head"), f"{folder / CONFIG}: head")
+    labels = written.get("id2label")
+    if not isinstance(labels, dict):
+        raise UserError(f"{folder / CONFIG}: no id2label; give a fine-tuned folder")
+    classifier = ElmoClassifier(_empty_elmo(written, folder), config, num_labels=len(labels))
+    _fill(classifier, _exactly(_read_tensors(folder), classifier, folder), folder)
+    return classifier
+
+
+def _empty_elmo(written: Mapping[str, Any], folder: Path) -> Elmo:
+    config, size = elmo_layout.from_config(written, folder)
+    return Elmo(config, vocabulary_size=size)
+
+
+def _exactly(tensors: Mapping[str, Tensor], module: nn.Module, folder: Path) -> Mapping[str, Tensor]:
+    """The tensors, which are those of `module` and no others."""
+    if wrong := sorted(tensors.keys() ^ module.state_dict().keys()):
+        raise UserError(
+            f"{folder / WEIGHTS}: {'no' if wrong[0] not in tensors else 'unknown'} tensor {wrong[0]}; "
+            "make the folder again"
+        )
+    return tensors
 
 
 def load_pooler(folder: Path) -> nn.Linear | None:

@@ -5,7 +5,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from seedbed.data import Masks, Rows
-from seedbed.models import DecoderConfig, DecoderFamily, EncoderConfig
+from seedbed.models import DecoderConfig, DecoderFamily, ElmoConfig, EncoderConfig
+from seedbed.objectives.bidirectional_lm import BidirectionalLM, BidirectionalLMConfig
 from seedbed.objectives.causal_lm import CausalLM, CausalLMConfig
 from seedbed.objectives.masked_lm import MaskedLM, MaskedLMConfig
 from seedbed.objectives.next_sentence import NextSentence, NextSentenceConfig
@@ -17,17 +18,22 @@ from seedbed.tokenization import Vocabulary
 from seedbed.training import Training
 
 Objective = Annotated[
-    CausalLMConfig | MaskedLMConfig | NextSentenceConfig | ReplacedTokenDetectionConfig,
+    BidirectionalLMConfig
+    | CausalLMConfig
+    | MaskedLMConfig
+    | NextSentenceConfig
+    | ReplacedTokenDetectionConfig,
     Field(discriminator="name"),
 ]
 
 
 class PretrainRecipe(Training):
-    """An encoder or a decoder, what it learns from which tokens, and how long."""
+    """A network, what it learns from which tokens, and how long."""
 
     tokens: str = Field(description="a tokenize run")
     encoder: EncoderConfig | None = Field(None, description="the network, for objectives that train one")
     decoder: DecoderFamily | None = Field(None, description="the network, for objective causal_lm")
+    elmo: ElmoConfig | None = Field(None, description="the network, for objective bidirectional_lm")
     objective: Objective
     rows: Rows = Field(description="which tokens stand in a row")
     masks: Masks = Field(description="how often what is drawn for a row changes")
@@ -35,7 +41,7 @@ class PretrainRecipe(Training):
 
     @model_validator(mode="after")
     def _check_network(self) -> Self:
-        given = [name for name in ("encoder", "decoder") if getattr(self, name) is not None]
+        given = [name for name in ("encoder", "decoder", "elmo") if getattr(self, name) is not None]
         if given != [self.objective.network]:
             raise ValueError(
                 f"objective {self.objective.name} trains one {self.objective.network}, given are "
@@ -63,14 +69,19 @@ class PretrainRecipe(Training):
         return self
 
     @property
-    def network(self) -> EncoderConfig | DecoderConfig:
+    def network(self) -> EncoderConfig | DecoderConfig | ElmoConfig:
         """What is trained."""
-        network = self.encoder or self.decoder
+        network = self.encoder or self.decoder or self.elmo
         assert network is not None
         return network
 
-    def build(self, vocabulary: Vocabulary) -> CausalLM | MaskedLM | NextSentence | ReplacedTokenDetection:
+    def build(
+        self, vocabulary: Vocabulary
+    ) -> BidirectionalLM | CausalLM | MaskedLM | NextSentence | ReplacedTokenDetection:
         """A new Learner, its weights a function of `seed` alone."""
+        if isinstance(self.objective, BidirectionalLMConfig):
+            assert self.elmo is not None
+            return self.objective.build(self.elmo, vocabulary, seed=self.seed)
         if isinstance(self.objective, CausalLMConfig):
             assert self.decoder is not None
             return self.objective.build(self.decoder, vocabulary, seed=self.seed)
@@ -79,6 +90,8 @@ class PretrainRecipe(Training):
 
 
 __all__ = [
+    "BidirectionalLM",
+    "BidirectionalLMConfig",
     "CausalLM",
     "CausalLMConfig",
     "MaskedLM",

@@ -11,9 +11,10 @@ from seedbed.evaluation.assess import assess_panel, assess_text
 from seedbed.evaluation.classification import Classified
 from seedbed.evaluation.findings import ALL, Findings, PanelResult
 from seedbed.evaluation.report import render
-from seedbed.evaluation.series import Forecasted, score_series
+from seedbed.evaluation.series import Forecasted, models, score_series
 from seedbed.evaluation.sources import read_counts, read_curves, read_lineage, read_numbers
 from seedbed.forecasting import ForecastRecipe
+from seedbed.forecasting.beside import baselines_beside
 from seedbed.progress import track
 from seedbed.tasks import label_names, predict_test
 from seedbed.tracking import open_run
@@ -90,7 +91,8 @@ def _classified(workspace: Workspace, lock: "Lock", key: TestSplit) -> list[Clas
 def _forecasted(
     workspace: Workspace, lock: "Lock", key: TestSplit
 ) -> Iterator[tuple[list[Forecasted], pl.DataFrame]]:
-    """For each panel, its forecasters and the series before the test split."""
+    """For each panel, its forecasters, the baselines beside them, and the series before the test split."""
+    taken = set(lock.forecast)
     groups: dict[str, dict[str, ForecastRecipe]] = {}
     for name, recipe in sorted(lock.forecast.items()):
         # The same source with another horizon is another panel: its test split is not the same.
@@ -103,7 +105,9 @@ def _forecasted(
         found = []
         for name in recipes:
             forecasts = pl.read_parquet(workspace.input("forecast", name) / "forecasts.parquet")
-            for column in forecasters(forecasts.columns, name):
+            columns = forecasters(forecasts.columns, name)
+            others = [column for column in models(forecasts.columns) if column not in columns]
+            for column in columns:
                 forecaster = name if column == "forecast" else column
                 found.append(
                     score_series(
@@ -113,12 +117,26 @@ def _forecasted(
                         forecaster=forecaster,
                         panel=source,
                         seasonality=panel.seasonality,
+                        components=others,
                     )
                 )
+        beside = [run.forecaster for run in found]
+        for name, forecasts in baselines_beside(panel, source, beside=beside, taken=taken):
+            taken.add(name)
+            found.append(
+                score_series(
+                    forecasts,
+                    truth,
+                    history,
+                    forecaster=name,
+                    panel=source,
+                    seasonality=panel.seasonality,
+                )
+            )
         yield found, history
 
 
 def forecasters(columns: Sequence[str], run: str) -> list[str]:
     """The columns of a table of forecasts to score: the run's own, else every model column."""
-    models = [c for c in columns if c not in ("unique_id", "ds", "cutoff", "frequency", "y")]
-    return [run] if run in models else models
+    found = models(columns)
+    return [run] if run in found else found

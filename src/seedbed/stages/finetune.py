@@ -9,12 +9,19 @@ import numpy.typing as npt
 
 from seedbed import metrics
 from seedbed.config import UserError
-from seedbed.models import layer_depths, save_pretrained
-from seedbed.tasks import EncoderClassifierConfig, Example, FinetuneRecipe, TaskFacts, TfidfConfig
-from seedbed.tasks.encoded import EncodedExamples, ExamplePresentations
+from seedbed.models import layer_depths
+from seedbed.tasks import (
+    ElmoClassifierConfig,
+    EncoderClassifierConfig,
+    Example,
+    FinetuneRecipe,
+    TaskFacts,
+    TfidfConfig,
+)
+from seedbed.tasks.encoded import ExamplePresentations
 from seedbed.tasks.examples import training_examples
 from seedbed.tasks.prediction import predict, seed_folder, table, write_facts
-from seedbed.tokenization import Vocabulary, copy_tokenizer, load_tokenizer, set_threads
+from seedbed.tokenization import copy_tokenizer, load_tokenizer, set_threads
 from seedbed.tracking import Run, open_run
 from seedbed.training.curves import write_curves
 from seedbed.workspace import Workspace, write_json
@@ -53,8 +60,8 @@ def run(workspace: Workspace, recipe: FinetuneRecipe, *, on_valid: OnValid | Non
                     case TfidfConfig():
                         fitted[seed] = _fit_tfidf(recipe.classifier, facts, train, valid, backbone)
                         child.log_metrics(fitted[seed].metrics)
-                    case EncoderClassifierConfig():
-                        fitted[seed] = _fit_encoder(
+                    case EncoderClassifierConfig() | ElmoClassifierConfig():
+                        fitted[seed] = _fit_network(
                             workspace, recipe, recipe.classifier, facts, train, valid,
                             backbone=backbone, seed=seed, tracker=child, on_valid=on_valid,
                         )  # fmt: skip
@@ -79,10 +86,10 @@ def summarise(seeds: dict[int, dict[str, float]]) -> dict[str, float]:
     }
 
 
-def _fit_encoder(
+def _fit_network(
     workspace: Workspace,
     recipe: FinetuneRecipe,
-    classifier: EncoderClassifierConfig,
+    classifier: EncoderClassifierConfig | ElmoClassifierConfig,
     facts: TaskFacts,
     train_examples: list[Example],
     valid_examples: list[Example],
@@ -95,15 +102,14 @@ def _fit_encoder(
     from seedbed.training.trainer import train
 
     learner = classifier.build(backbone, num_labels=len(facts.labels), seed=seed)
-    positions = learner.classifier.encoder.config.max_length
-    if recipe.max_length > positions:
+    positions = learner.max_length
+    if positions is not None and recipe.max_length > positions:
         raise UserError(
             f"finetune {workspace.run}: max_length {recipe.max_length}, but backbone {recipe.backbone} has "
             f"{positions} positions; lower max_length"
         )
-    tokenizer, pad_id = load_tokenizer(backbone), Vocabulary.load(backbone).pad_id
     encoded = [
-        EncodedExamples.encode(examples, tokenizer, max_length=recipe.max_length, pad_id=pad_id)
+        learner.encode(examples, backbone, max_length=recipe.max_length)
         for examples in (train_examples, valid_examples)
     ]
     trained = train(
@@ -122,7 +128,7 @@ def _fit_encoder(
     found_NC = predict(learner, encoded[1], precision=recipe.precision)
 
     def save(folder: Path) -> None:
-        save_pretrained(folder, learner.classifier.encoder, head=learner.classifier, labels=facts.labels)
+        learner.save(folder, facts.labels)
         copy_tokenizer(backbone, folder)
 
     return Fitted(trained.metrics, trained.curves, found_NC, save)

@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from seedbed.tasks.elmo_classification import ElmoClassification, ElmoClassifierConfig
 from seedbed.tasks.examples import Example, Task, TaskFacts
 from seedbed.tasks.pairs import PairsConfig
 from seedbed.tasks.prediction import label_names, predict_test
@@ -13,7 +14,9 @@ from seedbed.tasks.topics import TopicsConfig
 from seedbed.training import Training
 
 TaskConfig = Annotated[TopicsConfig | PairsConfig, Field(discriminator="name")]
-Classifier = Annotated[EncoderClassifierConfig | TfidfConfig, Field(discriminator="name")]
+Classifier = Annotated[
+    EncoderClassifierConfig | ElmoClassifierConfig | TfidfConfig, Field(discriminator="name")
+]
 
 
 class FinetuneRecipe(Training):
@@ -44,6 +47,8 @@ class FinetuneRecipe(Training):
 
 __all__ = [
     "Classifier",
+    "ElmoClassification",
+    "ElmoClassifierConfig",
     "EncoderClassifierConfig",
     "Example",
     "FinetuneRecipe",

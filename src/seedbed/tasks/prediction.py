@@ -14,12 +14,11 @@ import torch
 
 from seedbed.config import UserError
 from seedbed.corpora import TestSplit, read_split
-from seedbed.models import load_sequence_classifier
 from seedbed.tasks.encoded import EncodedExamples
 from seedbed.tasks.examples import Example, TaskFacts, check_examples
-from seedbed.tasks.sequence_classification import SequenceClassification
+from seedbed.tasks.sequence_classification import Classification
 from seedbed.tasks.tfidf import TfidfClassifier
-from seedbed.tokenization import Vocabulary, load_tokenizer, set_threads
+from seedbed.tokenization import load_tokenizer, set_threads
 from seedbed.training import Precision, autocast
 from seedbed.workspace import write_json
 
@@ -81,18 +80,15 @@ def probabilities(
     recipe: "FinetuneRecipe", folder: Path, examples: Sequence[Example]
 ) -> npt.NDArray[np.float64]:
     """probabilities_NC of one seed's model, read from its folder."""
-    tokenizer = load_tokenizer(folder)
     if recipe.classifier.name == "tfidf":
-        return TfidfClassifier.load(folder).probabilities(examples, tokenizer)
-    encoded = EncodedExamples.encode(
-        examples, tokenizer, max_length=recipe.max_length, pad_id=Vocabulary.load(folder).pad_id
-    )
-    learner = SequenceClassification(load_sequence_classifier(folder))
+        return TfidfClassifier.load(folder).probabilities(examples, load_tokenizer(folder))
+    learner = recipe.classifier.load(folder)
+    encoded = learner.encode(examples, folder, max_length=recipe.max_length)
     return predict(learner, encoded, precision=recipe.precision)
 
 
 def predict(
-    learner: SequenceClassification, examples: EncodedExamples, *, precision: Precision
+    learner: Classification, examples: EncodedExamples, *, precision: Precision
 ) -> npt.NDArray[np.float64]:
     """probabilities_NC, in the batches and the precision that validation scores with."""
     device = next(learner.parameters()).device

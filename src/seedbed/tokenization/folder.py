@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from seedbed.config import UserError
-from seedbed.tokenization.words import word_starts
+from seedbed.tokenization.words import whole_words, word_starts
 from seedbed.workspace import write_json
 
 if TYPE_CHECKING:
@@ -96,6 +96,9 @@ class Vocabulary:
     word_starts: bytes = field(default=b"", repr=False)
     """A byte for each id, 1 where the token begins a word; empty where the tokenizer cannot tell."""
 
+    whole_words: tuple[str, ...] = field(default=(), repr=False)
+    """Each id's text, where tokens are whole words; empty where they are parts of words."""
+
     def begins_word(self) -> "npt.NDArray[np.bool_]":
         """`word_starts` as an array over ids."""
         import numpy as np
@@ -123,7 +126,11 @@ class Vocabulary:
         # holes between ids are possible in foreign tokenizers: embeddings must reach the largest id
         size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
         return cls(
-            size=size, special_ids=tuple(special), word_starts=word_starts(tokenizer, size=size), **ids
+            size=size,
+            special_ids=tuple(special),
+            word_starts=word_starts(tokenizer, size=size),
+            whole_words=whole_words(tokenizer, size=size),
+            **ids,
         )
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,8 @@ class Bookkeeper(pl.Callback):
         self._tracker.log_metrics({"speed/tokens_per_second": tokens / max(seconds, 1e-9)}, step=step)
 
     def _validate(self, module: TrainingModule) -> None:
-        accumulator = predict_scores(module.learner, self._valid(), precision=module.recipe.precision)
+        with module.average.in_place(self.state.step) if module.average else nullcontext():
+            accumulator = predict_scores(module.learner, self._valid(), precision=module.recipe.precision)
         results = {f"valid/{name}": value for name, value in accumulator.results().items()}
         self._record(results)
         self._clock = (time.monotonic(), self.state.step)
@@ -136,8 +138,10 @@ class Bookkeeper(pl.Callback):
 
     def _save(self, module: TrainingModule) -> None:
         self.state.pending = gather(_floats(module))
+        checkpoint.save(
+            self._folder, module.learner, module.raw_optimizer, self.state, average=module.averages()
+        )
         if module.plan.rank == 0:
-            checkpoint.save(self._folder, module.learner, module.raw_optimizer, self.state)
             seconds = self._seconds_before + time.monotonic() - self._started_at
             write_elapsed(self._folder, Elapsed(self.state.step, seconds))
         self._saved_at = time.monotonic()

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from seedbed.config import Machine, Strict, UserError
 from seedbed.fidelity import Deviation
+from seedbed.training.averaging import Averaging
 from seedbed.training.optim import Optimizer
 from seedbed.training.schedules import Schedule
 from seedbed.training.validation import Precision
@@ -21,6 +22,9 @@ class Training(Strict):
     optimizer: Optimizer
     schedule: Schedule
     gradient_clip: float = Field(1.0, gt=0, description="largest global gradient norm")
+    averaging: Averaging | None = Field(
+        None, description="weights that are validated and saved in place of the last step's; null: those"
+    )
     log_every: int = Field(50, ge=1)
     validate_every: int = Field(
         0,
@@ -31,6 +35,16 @@ class Training(Strict):
     @model_validator(mode="after")
     def _check_schedule(self) -> Self:
         self.schedule.check(max_steps=self.max_steps, validate_every=self.validate_every)
+        return self
+
+    @model_validator(mode="after")
+    def _check_averaging(self) -> Self:
+        first = self.averaging.first_step(self.max_steps) if self.averaging else 1
+        if first < 1:
+            raise ValueError(
+                f"averaging reaches {1 - first} steps further back than max_steps {self.max_steps}; "
+                "lower its count or every_steps"
+            )
         return self
 
 
