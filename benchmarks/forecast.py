@@ -25,6 +25,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from seedbed.process import keep_freed_memory, limit_threads
+
+limit_threads(int(os.environ.get("OMP_NUM_THREADS", "2")), spin=10_000)
+keep_freed_memory()
+
 import numpy as np
 import torch
 from torch import Tensor
