@@ -54,7 +54,8 @@ def train(
 ) -> Trained:
     """Train `learner` in place for `recipe.max_steps` steps and score it on `valid`.
 
-    With `recipe.averaging` it ends with the averaged weights, and these are scored.
+    `recipe.stopping` may end it before. With `recipe.averaging` it ends with the averaged weights, and
+    these are scored.
 
     `example_tokens` is the size of one presentation in tokens (or points), for micro-batching and
     the speed. `depths` is the layer of each parameter, for an optimizer with `layer_decay`. State is kept
@@ -80,7 +81,8 @@ def train(
     folder = scratch / "checkpoints"
     found = checkpoint.find(folder)
     state = found.progress if found else checkpoint.Progress()
-    if found and state.step == recipe.max_steps:
+    enough = recipe.stopping is not None and recipe.stopping.stops(state.curves)
+    if found and (enough or state.step == recipe.max_steps):
         found.restore_result(learner)
         return _trained(state)
     batch_scale = recipe.optimizer.batch_scale(recipe.global_batch_size)
