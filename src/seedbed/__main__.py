@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedbed import __version__
-from seedbed.config import Interrupted, Machine, UserError, load_machine, rank_and_world
+from seedbed.config import MACHINE_VARIABLE, Interrupted, Machine, UserError, load_machine, rank_and_world
 from seedbed.process import keep_freed_memory, limit_threads
 
 if TYPE_CHECKING:
@@ -48,9 +48,10 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Text encoders and forecasters from raw data to evaluated models. `dvc repro` runs all.",
         epilog=f"verbs:\n{verbs}\n\nRuns are the names in params.yaml. With key=value the result goes to "
-        "scratch, never into DVC's outs.\ngenerate RUN PROMPT and score RUN FILE take a pretrain run or a "
-        "model folder, and key=value for how; predict RUN\nFILE and serve RUN take a finetune run; plan RUN "
-        "takes the run's own keys, and probe.seconds.\n"
+        "scratch, never into DVC's outs.\nforecast FILE takes a .csv or .parquet of your own "
+        "series, or a folder/ of them, in any folder.\ngenerate RUN PROMPT and score RUN FILE "
+        "take a pretrain run or a model folder, and key=value for how;\npredict RUN FILE and serve RUN take "
+        "a finetune run; plan RUN takes the run's own keys, and probe.seconds.\n"
         "The machine file is chosen by SEEDBED_MACHINE (conf/machine/). "
         "Exit codes: 0 done, 2 your input needs mending, 75 stopped and saved, run again.",
     )
@@ -94,7 +95,10 @@ def _describe_os_error(error: OSError) -> str:
 
 def _dispatch(verb: str, arguments: list[str]) -> None:
     root = Path.cwd()
-    machine = load_machine(root)
+    file = verb == "forecast" and bool(arguments) and _is_file(arguments[0])
+    # a user's own file needs no project around it
+    bare = file and MACHINE_VARIABLE not in os.environ and not (root / "conf" / "machine").is_dir()
+    machine = Machine() if bare else load_machine(root)
     limit_threads(machine.threads, spin=machine.spin)
     keep_freed_memory()
     if verb == "compose":
@@ -105,6 +109,9 @@ def _dispatch(verb: str, arguments: list[str]) -> None:
         _no_more(verb, arguments)
         count = import_module("seedbed.tracking").deliver_all(root / machine.scratch, machine.tracking_uri)
         print(f"deliver: {count} journals are in {machine.tracking_uri}")
+        return
+    if file:
+        import_module("seedbed.stages.forecast_file").run(root, machine, arguments)
         return
     if verb in PRINTING_VERBS:
         import_module(f"seedbed.stages.{verb}").run(root, machine, arguments)
@@ -117,6 +124,11 @@ def _dispatch(verb: str, arguments: list[str]) -> None:
             )
         run, arguments = arguments[0], arguments[1:]
     _run(root, machine, verb, run, arguments)
+
+
+def _is_file(argument: str) -> bool:
+    """A file of series, or a folder of them: written with a slash, for runs have names without one."""
+    return argument.endswith((".csv", ".parquet")) or "/" in argument
 
 
 def _run(root: Path, machine: Machine, verb: str, run: str, overrides: list[str]) -> None:

@@ -95,15 +95,38 @@ def test_two_processes_are_one() -> None:
 
 
 def test_members_do_not_touch_each_other() -> None:
-    """A member's gradient comes from its own windows, and is that of a network alone (up to the mean)."""
+    """A member's gradient comes from its own windows."""
     learner, windows = make_generic(), batch()
     learner.whole_loss(windows)["loss"].backward()
-    before = [p.grad.clone() for p in learner.members[0].parameters() if p.grad is not None]
+    before = [own_gradient(p, 0) for p in learner.parameters()]
     windows["insample"][:, 1:] *= 3
     learner.zero_grad()
     learner.whole_loss(windows)["loss"].backward()
-    after = [p.grad for p in learner.members[0].parameters()]
+    after = [own_gradient(p, 0) for p in learner.parameters()]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert not all(
+        torch.equal(a, own_gradient(p, 1)) for a, p in zip(before, learner.parameters(), strict=True)
+    )
+
+
+def own_gradient(parameter: torch.Tensor, index: int) -> torch.Tensor:
+    """A member's part of a stacked gradient."""
+    assert parameter.grad is not None
+    return parameter.grad.unflatten(0, (MEMBERS, -1))[index].clone()
+
+
+def test_a_member_learns_as_it_would_alone(tmp_path: Path) -> None:
+    """Windows, first weights and Adam's steps of a member are the same whoever learns beside it."""
+    series = load(tmp_path, table()).sets("history")[0]
+    # Adam's epsilon is next to nothing: beside it the mean over more members would be seen
+    adam = {"name": "adam", "learning_rate": 5e-3, "epsilon": 1e-20}
+    together = fit(config(), series, tmp_path / "together", optimizer=adam).learner
+    alone = fit(config(lookbacks=[3], losses=["mase"]), series, tmp_path / "alone", optimizer=adam).learner
+    windows = Windows(series, lookback=9).at_end()
+    assert together.plan[3] == alone.plan[0]
+    torch.testing.assert_close(
+        together.components(windows)[3], alone.components(windows)[0], rtol=0, atol=2e-5
+    )
 
 
 @pytest.mark.parametrize("level", ["zero", "last"])
@@ -172,7 +195,7 @@ def test_saved_weights_forecast_the_same(tmp_path: Path) -> None:
 def test_presentations_and_learner_agree_on_shapes(tmp_path: Path) -> None:
     series = load(tmp_path, table()).sets("train")[0]
     learner = config().build(series.config, seed=1)
-    data = WindowPresentations(series, lookback=9, members=MEMBERS, history_horizons=5.0, seed=1)
+    data = WindowPresentations(series, lookback=9, seeds=range(MEMBERS), history_horizons=5.0)
     losses = learner.whole_loss(data.batch(0, 5))
     assert set(losses) == {"loss", "smape", "mase"} and all(v.isfinite() for v in losses.values())
     assert learner.components(Windows(series, lookback=9).at_end()).shape == (MEMBERS, 2, 4, HORIZON)
@@ -200,3 +223,42 @@ def test_a_refit_refuses_a_schedule_that_follows_validations() -> None:
     with pytest.raises(UserError, match="the refit has none; set refit to false"):
         ForecastRecipe.parse(recipe, "forecast.x")
     ForecastRecipe.parse({**recipe, "refit": False}, "forecast.x")
+
+
+def test_frequencies_may_have_steps_and_reach_of_their_own(tmp_path: Path) -> None:
+    own = {"yearly": {"max_steps": 7, "history_horizons": 1.0}}
+    steps = {}
+    for series in load(tmp_path, table()).sets("history"):
+        fitted = fit(config(by_frequency=own), series, tmp_path / series.frequency, log_every=1)
+        steps[series.frequency] = max(step for step, _, _ in fitted.curves)
+    assert steps == {"yearly": 7, "quarterly": 30}
+    recipe = {
+        "source": "classics",
+        "panel": panel_config().model_dump(mode="json"),
+        "forecaster": config(by_frequency={"daily": {"max_steps": 7}}).model_dump(mode="json"),
+        "training": training().model_dump(mode="json"),
+    }
+    with pytest.raises(UserError, match="by_frequency has daily; the panel has yearly, quarterly"):
+        ForecastRecipe.parse(recipe, "forecast.x")
+
+
+def test_the_level_is_the_last_known_value() -> None:
+    learner, windows = make_interpretable(), batch(members=None)
+    windows["insample_mask"][:4, -2:] = 0
+    level_BH = learner.components(windows)[0, 0]
+    expected_B = torch.cat([windows["insample"][:4, -3], windows["insample"][4:, -1]])
+    assert torch.equal(level_BH, expected_B[:, None].expand(-1, HORIZON))
+
+
+def test_members_in_parts_are_the_members_at_once(tmp_path: Path) -> None:
+    series, _ = load(tmp_path, table()).sets("train")
+    adam = {"name": "adam", "learning_rate": 5e-3, "epsilon": 1e-20}
+    whole, parted = (
+        fit(config(together=together), series, tmp_path / str(together), optimizer=adam, log_every=10)
+        for together in (None, 3)
+    )
+    found, expected = parted.learner.state_dict(), whole.learner.state_dict()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-4)
+    losses = {name for _, name, _ in parted.curves if name.endswith("loss")}
+    assert losses == {"members_1_to_3/train/loss", "members_4_to_4/train/loss"}

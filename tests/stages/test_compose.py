@@ -11,6 +11,7 @@ import yaml
 from seedbed.config import UserError
 from seedbed.recipes import LOCK, Lock, digest, load_lock
 from seedbed.stages import compose
+from seedbed.training.averaging import EMAConfig
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -196,6 +197,14 @@ def test_a_component_is_replaced_before_a_value_inside_it_is_set(project: Path) 
     assert recipe.pretrain["electra_tiny"].encoder.num_layers == 3
     assert recipe.pretrain["electra_tiny"].encoder.hidden_size == 256
     assert recipe.pretrain["electra_tiny"].schedule.name == "constant"
+
+
+def test_a_component_can_be_put_where_the_recipe_has_none(project: Path) -> None:
+    overrides = ["averaging=ema", "averaging.decay=0.5"]
+    recipe = compose.compose_with_overrides(project, "pretrain", "electra_tiny", overrides)
+    assert recipe.pretrain["electra_tiny"].averaging == EMAConfig(name="ema", decay=0.5, warmup=True)
+    with pytest.raises(UserError, match=r"averaging: no file conf/averaging/mean\.yaml; known: ema, last_n"):
+        compose.compose_with_overrides(project, "pretrain", "electra_tiny", ["averaging=mean"])
 
 
 def test_a_configuration_cannot_name_code(project: Path) -> None:

@@ -18,7 +18,7 @@ from seedbed.stages import forecast
 from seedbed.tracking import SilentRun
 from seedbed.workspace import Workspace, hash_folder
 from tests.forecasting.panels import config as panel_config
-from tests.forecasting.panels import table
+from tests.forecasting.panels import rows, table
 
 NBEATS = {
     "name": "nbeats",
@@ -220,3 +220,36 @@ def test_faults_leave_nothing_behind(tmp_path: Path) -> None:
     assert not (tmp_path / "models").exists()
     with pytest.raises(UserError, match="name the folder of a forecast run"):
         load_forecaster(tmp_path)
+
+
+def test_gaps_and_short_series_are_learned_from_counted_and_forecast(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    holes = table().filter(~((pl.col("unique_id") == "y3") & (pl.col("ds").dt.year() == 2005)))
+    frame = pl.concat([holes, rows("짧은 것", "yearly", [1.0, 2, 3, 4, 5, 6])])
+    out = run(tmp_path, recipe(NBEATS), frame)
+    found = pl.read_parquet(out / "forecasts.parquet")
+    assert found.filter(pl.col("unique_id") == "짧은 것").height == 3
+    assert found["mine"].is_finite().all()
+    assert json.loads((out / "panel.json").read_text()) == {
+        "series": 7,
+        "points": 192,
+        "missing": 1,
+        "absent_rows": 1,
+        "left_out": {},
+        "without_valid": {"yearly": 1, "quarterly": 0},
+    }
+    assert capsys.readouterr().out.splitlines() == [
+        "forecast mine: 1 of 192 points have no value (1 of them no row): kept as gaps",
+        "forecast mine: 1 series of yearly are too short for a valid part: they are not scored on one",
+    ]
+
+
+def test_without_any_valid_part_there_is_one_fit(tmp_path: Path) -> None:
+    frame = pl.concat([rows(name, "yearly", [1.0, 2, 3, 4, 5, 6]) for name in "ab"])
+    frequencies = {"yearly": panel_config().model_dump(mode="json")["frequencies"]["yearly"]}
+    panel = panel_config(frequencies=frequencies).model_dump(mode="json")
+    out = run(tmp_path, recipe(NBEATS, panel=panel, refit=False), frame)
+    assert json.loads((out / "metrics.json").read_text()) == {}
+    assert set(pl.read_csv(out / "curves.csv")["part"]) == {"yearly/refit"}
+    assert pl.read_parquet(out / "forecasts.parquet").height == 6

@@ -9,12 +9,19 @@ from seedbed.forecasting.backtest import BacktestConfig
 from seedbed.forecasting.baselines import Naive2Config, NaiveConfig, SeasonalNaiveConfig
 from seedbed.forecasting.conformal import ConformalConfig
 from seedbed.forecasting.forecaster import NBEATSForecasterConfig
-from seedbed.forecasting.panels import LongConfig, Panel, PanelConfig
+from seedbed.forecasting.layouts import LongConfig, PanelConfig
+from seedbed.forecasting.network import NetworkForecasterConfig
+from seedbed.forecasting.panels import Panel
 from seedbed.forecasting.statistical import StatisticalConfig
 from seedbed.training import Training
 
 Forecaster = Annotated[
-    NBEATSForecasterConfig | NaiveConfig | Naive2Config | SeasonalNaiveConfig | StatisticalConfig,
+    NBEATSForecasterConfig
+    | NetworkForecasterConfig
+    | NaiveConfig
+    | Naive2Config
+    | SeasonalNaiveConfig
+    | StatisticalConfig,
     Field(discriminator="name"),
 ]
 
@@ -47,8 +54,22 @@ class ForecastRecipe(Strict):
 
     @model_validator(mode="after")
     def _trained_forecasters_need_training(self) -> Self:
-        if self.forecaster.name == "nbeats" and self.training is None:
-            raise ValueError("nbeats needs `training`; see conf/forecast/nbeats_generic-classics.yaml")
+        if self.forecaster.name in ("nbeats", "network") and self.training is None:
+            raise ValueError(
+                f"{self.forecaster.name} needs `training`; see conf/forecast/nbeats_generic-classics.yaml"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _settings_are_of_frequencies_that_are_there(self) -> Self:
+        if self.forecaster.name == "nbeats":
+            known = list(self.panel.frequencies)
+            for name in self.forecaster.by_frequency:
+                if name not in known:
+                    raise ValueError(
+                        f"forecaster.by_frequency has {name}; the panel has {', '.join(known)}; "
+                        "correct the name"
+                    )
         return self
 
     @model_validator(mode="after")

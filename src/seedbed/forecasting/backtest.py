@@ -5,11 +5,11 @@ its end. What a forecaster is given is a copy that ends at the cutoff: weights, 
 later value to learn from. Without `refit` the forecaster is fitted once, before the first cutoff, and then
 forecasts from each.
 
-A series with fewer than two points before a cutoff is not in that window; the table has no rows of it there.
+A series with fewer than two known points before a cutoff is not in that window, nor are rows of it there.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,7 +53,7 @@ def backtest(series: SeriesSet, config: BacktestConfig, *, fit: FitAt) -> list[W
     fitted: Fitted | None = None
     for number in reversed(range(config.windows)):
         behind = horizon + number * step
-        whole = _long_enough(series, behind + MIN_TRAIN, number)
+        whole = _long_enough(series, behind, number)
         history = whole.without_last(behind)
         if fitted is None or config.refit:
             fitted = fit(history, behind)
@@ -62,25 +62,15 @@ def backtest(series: SeriesSet, config: BacktestConfig, *, fit: FitAt) -> list[W
     return windows
 
 
-def _long_enough(series: SeriesSet, needed: int, number: int) -> SeriesSet:
-    kept = np.flatnonzero(series.lengths >= needed)
+def _long_enough(series: SeriesSet, behind: int, number: int) -> SeriesSet:
+    kept = np.flatnonzero(series.without_last(behind).known() >= MIN_TRAIN)
     if not kept.size:
         raise UserError(
-            f"backtest of {series.frequency}: window {number + 1} from the end needs {needed} points before "
-            f"the test part, the longest series has {series.lengths.max()}; take fewer windows or a shorter "
-            "step"
+            f"backtest of {series.frequency}: window {number + 1} from the end needs {behind + MIN_TRAIN} "
+            f"points before the test part, the longest series has {series.lengths.max()}; take fewer windows "
+            "or a shorter step"
         )
-    if kept.size == len(series):
-        return series
-    lengths = series.lengths[kept]
-    places = np.concatenate([np.arange(series.offsets[i], series.offsets[i + 1]) for i in kept])
-    return replace(
-        series,
-        ids=tuple(series.ids[i] for i in kept),
-        values=series.values[places],
-        instants=series.instants[places],
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-    )
+    return series if kept.size == len(series) else series.take(kept)
 
 
 def cross_validation(windows: Sequence[Window], *, column: str) -> "pl.DataFrame":

@@ -1,7 +1,8 @@
 """The forecasters every model is held against: naive, seasonal naive and Naive2.
 
 Naive2 is the naive forecast of the seasonally adjusted series (Makridakis and Hibon 2000, M3; Makridakis
-et al. 2020, M4), adjusted only where the seasonality is significant.
+et al. 2020, M4), adjusted only where the seasonality is significant. All three need every point: gaps are
+bridged (`SeriesSet.bridged`).
 """
 
 from abc import ABC, abstractmethod
@@ -126,7 +127,7 @@ class NaiveConfig(Baseline):
     name: Literal["naive"]
 
     def forecast(self, series: SeriesSet) -> Floats:
-        return np.stack([naive(series.series(i), horizon=series.config.horizon) for i in range(len(series))])
+        return np.stack([naive(series.bridged(i), horizon=series.config.horizon) for i in range(len(series))])
 
 
 class Naive2Config(Baseline):
@@ -139,7 +140,7 @@ class Naive2Config(Baseline):
         horizon, seasonality = series.config.horizon, series.config.seasonality
         return np.stack(
             [
-                naive2(series.series(i), horizon=horizon, seasonality=seasonality, rule=self.rule)
+                naive2(series.bridged(i), horizon=horizon, seasonality=seasonality, rule=self.rule)
                 for i in range(len(series))
             ]
         )
@@ -154,7 +155,7 @@ class SeasonalNaiveConfig(Baseline):
         horizon, seasonality = series.config.horizon, series.config.seasonality
         return np.stack(
             [
-                seasonal_naive(series.series(i), horizon=horizon, seasonality=seasonality)
+                seasonal_naive(series.bridged(i), horizon=horizon, seasonality=seasonality)
                 for i in range(len(series))
             ]
         )

@@ -38,3 +38,9 @@ def median(forecasts_MBH: Tensor) -> Tensor:
     count = forecasts_MBH.shape[0]
     ordered_MBH = torch.sort(forecasts_MBH, dim=0).values
     return (ordered_MBH[(count - 1) // 2] + ordered_MBH[count // 2]) / 2
+
+
+def last_known(window_T: Tensor, mask_T: Tensor) -> Tensor:
+    """The last value (..., 1) of windows (..., T) whose mask is 1; the oldest place where there is none."""
+    places_T = torch.arange(1, mask_T.shape[-1] + 1, device=mask_T.device)
+    return window_T.gather(-1, (mask_T * places_T).argmax(-1, keepdim=True))

@@ -3,7 +3,7 @@
 A loss is the sum over known points; the forecaster divides it by all points, unknown ones too, so that
 windows weigh the same whatever they miss. Denominators carry no gradient:
 where a forecast nears zero, the gradient of sMAPE's own denominator would push it further away.
- Shape legend: ... any leading dimensions, H horizon.
+Shape legend: ... any leading dimensions, H horizon.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+
+from seedbed.learner import Batch, MeanAccumulator
 
 LossName = Literal["smape", "mape", "mase"]
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -41,3 +43,17 @@ def _relative(forecast_H: Tensor, actual_H: Tensor, denominator_H: Tensor) -> Te
     denominator_H = denominator_H.detach()
     safe_H = torch.where(denominator_H > 0, denominator_H, torch.ones_like(denominator_H))
     return torch.where(denominator_H > 0, (forecast_H - actual_H).abs() / safe_H, torch.zeros_like(actual_H))
+
+
+def add_scores(forecast_BH: Tensor, batch: Batch, accumulator: MeanAccumulator) -> None:
+    """Add sMAPE and MASE of windows (B, ...) to `accumulator`, over those known in full."""
+    actual_BH, mask_BH = batch["outsample"].double(), batch["outsample_mask"].double()
+    whole_B = (mask_BH.sum(-1) == mask_BH.shape[-1]).double()
+    error_BH = (forecast_BH - actual_BH).abs()
+    size_BH = actual_BH.abs() + forecast_BH.abs()
+    smape_B = (200 * error_BH / torch.where(size_BH > 0, size_BH, torch.ones_like(size_BH))).mean(-1)
+    accumulator.add_mean("smape", (smape_B * whole_B).sum(), whole_B.sum())
+    scale_B = batch["naive_scale"].double()
+    defined_B = whole_B * (scale_B > 0)
+    mase_B = error_BH.mean(-1) / torch.where(scale_B > 0, scale_B, torch.ones_like(scale_B))
+    accumulator.add_mean("mase", (mase_B * defined_B).sum(), defined_B.sum())

@@ -43,7 +43,7 @@ class FittedStatistical:
         self.curves: Curve = []
 
     def forecast(self, series: SeriesSet) -> Forecasts:
-        histories = [series.series(i) for i in range(len(series))]
+        histories = [series.bridged(i) for i in range(len(series))]
         job = self._config.model, series.config, self._config.levels
         parts = min(self._processes, max(1, len(series) // SERIES_PER_PROCESS))
         if parts == 1:
@@ -80,7 +80,7 @@ class FittedStatistical:
         """Naive2, which has no interval: nan."""
         horizon, season = series.config.horizon, series.config.seasonality
         unknown_H = np.full(horizon, np.nan)
-        mean_H = naive2(series.series(index), horizon=horizon, seasonality=season)
+        mean_H = naive2(series.bridged(index), horizon=horizon, seasonality=season)
         return mean_H, dict.fromkeys(self._config.levels, (unknown_H, unknown_H))
 
     def save(self, path: Path) -> None:

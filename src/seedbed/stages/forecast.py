@@ -1,8 +1,9 @@
 """forecast: a panel to forecasts of its test part, the forecaster that made them, metrics and curves.
 
 The forecaster is fitted without the valid part and scored on it; then, if the recipe says `refit`, fitted
-again on train and valid together. A backtest fits and forecasts at earlier cutoffs; its errors make the
-intervals that `conformal` asks for. The test part is not read.
+again on train and valid together. Where no series is long enough for a valid part, the second fit is the
+only one. A backtest fits and forecasts at earlier cutoffs; its errors make the intervals that `conformal`
+asks for. The test part is not read.
 """
 
 from contextlib import ExitStack
@@ -28,10 +29,14 @@ def inputs(recipe: ForecastRecipe) -> list[tuple[str, str]]:
 
 
 def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
-    """Write forecasts.parquet, forecaster.json, members/, metrics.json, curves.csv and a backtest's table."""
+    """Write forecasts, forecaster, metrics.json, panel.json, curves.csv and a backtest's table."""
     import polars as pl
 
-    panel = recipe.panel.load(workspace.input("fetch", recipe.source))
+    panel = recipe.panel.load(
+        workspace.input("fetch", recipe.source), scratch=workspace.scratch / "panel" / str(workspace.rank)
+    )
+    for line in panel.lines() if workspace.rank == 0 else ():
+        print(f"forecast {workspace.run}: {line}")
     fitted: dict[str, Fitted] = {}
     curves: dict[str, Curve] = {}
     tables: list[pl.DataFrame] = []
@@ -43,12 +48,17 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
         for train, valid, history in parts:
             name = train.frequency
             with tracker.child(name) as child:
-                first = _fit(workspace, recipe, train, valid=valid, tracker=child, part="valid")
-                scores[name] = score(first.forecast(train).values_NH, valid, history=train)
-                child.log_metrics({f"valid/{key}": value for key, value in scores[name].items()})
-                curves[name] = first.curves
-                fitted[name] = first
-                if recipe.refit and recipe.training is not None:
+                first = (
+                    _fit(workspace, recipe, train, valid=valid, tracker=child, part="valid")
+                    if len(train)
+                    else None
+                )
+                if first is not None:
+                    scores[name] = score(first.forecast(train).values_NH, valid, history=train)
+                    child.log_metrics({f"valid/{key}": value for key, value in scores[name].items()})
+                    curves[name] = first.curves
+                    fitted[name] = first
+                if first is None or (recipe.refit and recipe.training is not None):
                     fitted[name] = _fit(workspace, recipe, history, valid=None, tracker=child, part="refit")
                     curves[f"{name}/refit"] = fitted[name].curves
                 if recipe.backtest is not None:
@@ -69,6 +79,7 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
             card = Card(run=workspace.run, forecaster=recipe.forecaster, frequencies=recipe.panel.frequencies)
             save_forecaster(out, card, fitted)
             write_json(out / "metrics.json", metrics)
+            write_json(out / "panel.json", panel.facts())
             write_curves(out / "curves.csv", curves)
 
 
@@ -91,13 +102,13 @@ def _fit(
 
 
 def _backtest(
-    workspace: Workspace, recipe: ForecastRecipe, history: SeriesSet, *, first: Fitted, tracker: Run
+    workspace: Workspace, recipe: ForecastRecipe, history: SeriesSet, *, first: Fitted | None, tracker: Run
 ) -> list[Window]:
-    """The windows; `first` was fitted without the valid part, so it is what the last window would fit."""
+    """The windows; `first`, if any, was fitted without the valid part, as the last window would be."""
     assert recipe.backtest is not None
 
     def fit(series: SeriesSet, behind: int) -> Fitted:
-        if behind == series.config.horizon:
+        if first is not None and behind == series.config.horizon:
             return first
         return _fit(workspace, recipe, series, valid=None, tracker=tracker, part=f"backtest-{behind}")
 
