@@ -81,6 +81,8 @@ class Bookkeeper(pl.Callback):
             last or (recipe.validate_every and self.state.step % recipe.validate_every == 0)
         ):
             self._validate(module)
+            if recipe.stopping and recipe.stopping.stops(self.state.curves):
+                last = True
         if self._bar:
             self._bar.update(1, **facts)
         due = trainer.is_global_zero and time.monotonic() - self._saved_at >= self._checkpoint_seconds
@@ -90,7 +92,7 @@ class Bookkeeper(pl.Callback):
             if not self.fault:
                 self._save(module)
         self.interrupted = stop and not last
-        if self.fault or self.interrupted:
+        if self.fault or self.interrupted or last:
             trainer.should_stop = True
 
     def close(self) -> None:

@@ -55,7 +55,8 @@ def train(
 ) -> Trained:
     """Train `learner` in place for `recipe.max_steps` steps and score it on `valid`.
 
-    With `recipe.averaging` it ends with the averaged weights, and these are scored.
+    `recipe.stopping` may end it before. With `recipe.averaging` it ends with the averaged weights, and
+    these are scored.
 
     `example_tokens` is the size of one presentation in tokens (or points), for micro-batching and
     the speed; where it is not the same in every step it is the largest, and `tokens_at(step)` tells each.
@@ -82,7 +83,8 @@ def train(
     folder = scratch / "checkpoints"
     found = checkpoint.find(folder)
     state = found.progress if found else checkpoint.Progress()
-    if found and state.step == recipe.max_steps:
+    enough = recipe.stopping is not None and recipe.stopping.stops(state.curves)
+    if found and (enough or state.step == recipe.max_steps):
         found.restore_result(learner)
         return _trained(state)
     batch_scale = recipe.optimizer.batch_scale(recipe.global_batch_size)
