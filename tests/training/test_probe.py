@@ -1,9 +1,14 @@
 """What a probe counts is what a formula says; what it measures is there."""
 
+import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from seedbed.config import Machine
+from seedbed.models import EncoderConfig
+from seedbed.objectives import ReplacedTokenDetectionConfig
+from seedbed.tokenization import Vocabulary
 from seedbed.training import probe as module
 from seedbed.training.probe import Probe, SavedBytes, probe
 from tests.training.toy import WIDTH, Regression, Sums, recipe
@@ -93,3 +98,31 @@ def test_averages_are_counted_with_the_optimizer() -> None:
         seconds=0.01,
     )
     assert found.optimizer_bytes == plain + 4 * PARAMETERS
+
+
+def test_flops_are_counted_without_numbers() -> None:
+    """Tied weights and all: as many as when the products are computed, and the learner is left alone."""
+    config = EncoderConfig.parse(
+        {
+            "name": "encoder",
+            "family": "electra",
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_layers": 2,
+            "num_heads": 2,
+            "max_length": 16,
+        },
+        "test",
+    )
+    vocabulary = Vocabulary(
+        size=64, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4, special_ids=(0, 1, 2, 3, 4)
+    )
+    objective = ReplacedTokenDetectionConfig(name="replaced_token_detection")
+    learner = objective.build(config, vocabulary, seed=1)
+    rows_BL = np.random.default_rng(0).integers(5, 64, (3, 16))
+    batch = objective.prepare(vocabulary)(rows_BL, 0, 1)
+    with FlopCounterMode(display=False) as counter:
+        torch.autograd.backward(learner.whole_loss(batch)["loss"])
+    learner.zero_grad()
+    assert module.count_flops(learner, batch) == counter.get_total_flops() > 0
+    assert all(parameter.grad is None for parameter in learner.parameters())
