@@ -11,6 +11,9 @@ rates measured in turn. One by one means a fit for each member: the same code, b
 The last lines are the goals.
 """
 
+import settle  # noqa: F401  before numpy and torch
+
+# isort: split
 import argparse
 import json
 import os
@@ -66,7 +69,8 @@ def panel(name: str) -> SeriesSet:
     values = 1000 + 5 * slope * place + 100 * season * waves + 20 * generator.normal(size=len(place))
     ids = tuple(f"s{number}" for number in range(SERIES))
     config = FrequencyConfig(step=step, horizon=horizon, seasonality=seasonality)
-    return SeriesSet(name, config, ids, np.maximum(np.abs(values), 10), place, offsets, None)
+    starts, anchors = np.zeros(SERIES, np.int64), np.ones(SERIES, np.int64)
+    return SeriesSet(name, config, ids, np.maximum(np.abs(values), 10), offsets, starts, anchors, None)
 
 
 class Clocked:

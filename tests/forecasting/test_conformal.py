@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 
 from seedbed import metrics
@@ -19,16 +18,8 @@ from tests.metrics.m3 import needs_m3
 
 
 def panel(values_NT: np.ndarray, *, horizon: int = 3) -> SeriesSet:
-    count, length = values_NT.shape
-    return SeriesSet(
-        "daily",
-        FrequencyConfig(step="1i", horizon=horizon, seasonality=1),
-        tuple(f"s{i}" for i in range(count)),
-        values_NT.ravel().astype(float),
-        np.tile(np.arange(length), count),
-        np.arange(count + 1) * length,
-        pl.Int64(),
-    )
+    config = FrequencyConfig(step="1i", horizon=horizon, seasonality=1)
+    return SeriesSet.counted("daily", config, [f"s{i}" for i in range(len(values_NT))], list(values_NT))
 
 
 def intervals(

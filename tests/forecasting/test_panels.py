@@ -11,6 +11,7 @@ import pytest
 from seedbed.config import UserError
 from seedbed.corpora import TestSplit
 from seedbed.forecasting import LongConfig
+from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
 from tests.forecasting.panels import FREQUENCIES, config, load, rows, table
 
 KEY = TestSplit("a test")
@@ -293,3 +294,15 @@ def test_unreadable_files(tmp_path: Path) -> None:
         config(file="series.csv").load(tmp_path)
     with pytest.raises(UserError, match="csv or"):
         config(file="series.xlsx").load(tmp_path)
+
+
+def test_a_set_made_in_code_counts_its_time() -> None:
+    config = FrequencyConfig(step="2i", horizon=1, seasonality=1)
+    made = SeriesSet.counted("counted", config, ("a", "b"), [[1.0, 2], np.arange(3.0)])
+    assert made.instants.tolist() == [0, 2, 0, 2, 4] and made.ahead().tolist() == [[4], [6]]
+    assert made.last(2).frame().rows() == [
+        ("a", 0, 1.0, "counted"),
+        ("a", 2, 2.0, "counted"),
+        ("b", 2, 1.0, "counted"),
+        ("b", 4, 2.0, "counted"),
+    ]

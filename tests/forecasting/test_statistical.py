@@ -107,16 +107,8 @@ def of_m3(period: str, horizon: int) -> tuple[SeriesSet, np.ndarray]:
     data = m3()
     own = np.flatnonzero(data.periods == period)
     histories = [row[~np.isnan(row)] for row in data.histories[own]]
-    lengths = [len(one) for one in histories]
-    series = SeriesSet(
-        period.lower(),
-        FrequencyConfig(step="1i", horizon=horizon, seasonality=PERIODS[period]),
-        tuple(data.ids[i] for i in own),
-        np.concatenate(histories),
-        np.concatenate([np.arange(length) for length in lengths]),
-        np.concatenate([[0], np.cumsum(lengths)]),
-        pl.Int64(),
-    )
+    config = FrequencyConfig(step="1i", horizon=horizon, seasonality=PERIODS[period])
+    series = SeriesSet.counted(period.lower(), config, [data.ids[i] for i in own], histories)
     return series, data.actual[own][:, :horizon]
 
 

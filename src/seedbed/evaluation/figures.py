@@ -56,7 +56,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 def _extent(values: Sequence[float], margin: float = 0.04) -> tuple[float, float]:
     finite = [v for v in values if math.isfinite(v)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
-    pad = (high - low) * margin or abs(high) * 0.1 or 1.0
+    pad = (high - low) * margin if high > low else abs(high) * 0.1 or 1.0
     return low - pad, high + pad
 
 
@@ -147,7 +147,8 @@ def line_chart(
         x, _ = place(split, y_low)
         parts.append(_line(x, top, x, height - bottom, "split"))
     for low, high, css in bands:
-        parts.append(_path([place(x, y) for x, y in (*low, *reversed(high))], f"band {css}"))
+        outline = [(x, y) for x, y in (*low, *reversed(high)) if math.isfinite(y)]
+        parts.append(_path([place(x, y) for x, y in outline], f"band {css}"))
     for points, css in lines.values():
         kept = [place(x, y) for x, y in points if math.isfinite(y)]
         if len(kept) == 1:

@@ -1,5 +1,6 @@
 """The pictures of a panel: series with their forecasts, components, errors by part, intervals measured."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import polars as pl
@@ -25,25 +26,26 @@ def series_chart(
     )
     dates = [*past["ds"].to_list(), *first["ds"].to_list()]
     before = past.height
-    last = [(float(before - 1), float(past["y"][-1]))]
+    past_T = past["y"].fill_null(math.nan).to_list()
+    last = [(float(before - 1), past_T[-1])]
 
-    def ahead(values: Sequence[float]) -> list[tuple[float, float]]:
-        return last + [(float(before + i), float(v)) for i, v in enumerate(values)]
+    def ahead(values: pl.Series) -> list[tuple[float, float]]:
+        return last + [(float(before + i), float(v)) for i, v in enumerate(values.fill_null(math.nan))]
 
     lines: dict[str, tuple[Points, str]] = {
-        "past": ([(float(i), float(v)) for i, v in enumerate(past["y"])], "history"),
+        "past": ([(float(i), float(v)) for i, v in enumerate(past_T)], "history"),
     }
     for result in sorted(panel.results, key=lambda r: r.forecasts.forecaster):
         name = result.forecasts.forecaster
         part = _of_series(result.forecasts, unique_id)
-        lines[name] = (ahead(part["forecast"].to_list()), colours[name])
-    lines["truth"] = (ahead(first["y"].to_list()), "truth")
+        lines[name] = (ahead(part["forecast"]), colours[name])
+    lines["truth"] = (ahead(first["y"]), "truth")
     bands = []
     if banded is not None:
         level = band_level(banded)
         part = _of_series(banded, unique_id)
         if part[f"lo-{level}"].is_finite().all():
-            low, high = (ahead(part[f"{end}-{level}"].to_list()) for end in ("lo", "hi"))
+            low, high = (ahead(part[f"{end}-{level}"]) for end in ("lo", "hi"))
             bands.append((low, high, colours[banded.forecaster]))
     frequency = str(first["frequency"][0])
     marks = (0, len(dates) - 1)
@@ -105,14 +107,16 @@ def error_charts(panel: PanelResult, colours: Mapping[str, str]) -> list[Chart]:
             places = sorted({one.at for one in chosen})
             if len(places) < 2:
                 continue
-            lines = _lines(chosen, colours)
+            # groups stand evenly: their lengths may lie close together or far apart
+            where = {at: float(number if by == "length" else at) for number, at in enumerate(places)}
+            lines = _lines(chosen, colours, where)
             svg = figures.line_chart(
                 lines,
                 title=f"sMAPE by {by}, {frequency}",
                 x_label=words,
                 width=380,
                 height=220,
-                x_names={float(at): str(at) for at in places} if by == "length" else None,
+                x_names={where[at]: str(at) for at in places} if by == "length" else None,
             )
             charts.append(Chart(f"sMAPE % by {words} ({frequency})", svg))
     return charts
@@ -204,8 +208,10 @@ def _frequencies(slices: Sequence[Slice]) -> list[str]:
     return list(dict.fromkeys(one.frequency for one in slices))
 
 
-def _lines(slices: Sequence[Slice], colours: Mapping[str, str]) -> dict[str, tuple[Points, str]]:
+def _lines(
+    slices: Sequence[Slice], colours: Mapping[str, str], where: Mapping[int, float]
+) -> dict[str, tuple[Points, str]]:
     lines: dict[str, list[tuple[float, float]]] = {}
     for one in slices:
-        lines.setdefault(one.forecaster, []).append((float(one.at), one.estimate.value))
+        lines.setdefault(one.forecaster, []).append((where[one.at], one.estimate.value))
     return {name: (points, colours[name]) for name, points in lines.items()}

@@ -140,7 +140,7 @@ def score_series(
         np.where(scale_N > 0, scale_N, np.nan),
         {level: (stacked(f"lo-{level}"), stacked(f"hi-{level}")) for level in levels},
     )
-    absolute_N = np.nanmean(np.abs(actual_NH - forecast_NH), axis=1)
+    absolute_N = metrics.forecasts.mean_known(np.abs(actual_NH - forecast_NH))
     errors = pl.DataFrame(
         {
             "unique_id": ids,

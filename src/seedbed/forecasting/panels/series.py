@@ -4,7 +4,7 @@ Shape legend: N series, H horizon.
 """
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,30 @@ class SeriesSet:
     """The polars type of the file's ds column, for the forecasts' own."""
     folder: Path | None = None
     """Where cuts of this set lie on disk; None: in memory."""
+
+    @classmethod
+    def counted(
+        cls,
+        frequency: str,
+        config: FrequencyConfig,
+        ids: Sequence[str],
+        series: Sequence[Sequence[float] | NDArray[np.float64]],
+    ) -> "SeriesSet":
+        """Series in integer time, each from 0 on at the step of `config`."""
+        import polars as pl
+
+        lengths = [len(one) for one in series]
+        zeros = np.zeros(len(series), np.int64)
+        return cls(
+            frequency,
+            config,
+            tuple(ids),
+            np.concatenate([np.empty(0), *(np.asarray(one, np.float64) for one in series)]),
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            zeros,
+            zeros,
+            pl.Int64(),
+        )
 
     def __len__(self) -> int:
         return len(self.ids)
