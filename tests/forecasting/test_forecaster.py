@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -18,8 +19,8 @@ from seedbed.forecasting.windows import WindowPresentations, Windows
 from seedbed.tracking import SilentRun
 from seedbed.training import Training
 from tests.conformance import check_learner, check_two_processes
+from tests.forecasting.panels import FREQUENCIES, load, rows, table
 from tests.forecasting.panels import config as panel_config
-from tests.forecasting.panels import load, table
 
 STACKS: dict[str, list[dict[str, Any]]] = {
     "generic": [{"name": "generic", "blocks": 2, "width": 16, "theta_size": 4}],
@@ -137,7 +138,7 @@ def test_components_sum_to_the_median(kind: str, level: str) -> None:
     learner = EnsembleForecaster(config(kind, level=level), horizon=HORIZON, seed=1)
     windows = batch(members=None)
     windows["scale"] *= 1e4
-    middle_BH, components = learner.forecast(windows)
+    middle_BH, components, _ = learner.forecast(windows)
     names = [stack["name"] for stack in STACKS[kind]]
     assert list(components) == (["level"] if level == "last" else []) + [*names, "ensemble"]
     assert (sum(components.values()) - middle_BH).abs().max() <= 1e-6 * 1e4
@@ -288,3 +289,21 @@ def test_stopped_within_a_part_and_started_again_it_ends_with_the_same_bits(
     found = fit(parted, series, tmp_path / "stopped").learner.state_dict()
     assert len(calls) - before < 30, "it began anew"
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+def test_members_that_learn_quantiles_bound_what_comes(tmp_path: Path) -> None:
+    """Noise about a level: an interval of 80 % holds about so much of a continuation never seen."""
+    generator = np.random.default_rng(0)
+    values = 10 + generator.normal(size=(200, 40))
+    frame = pl.concat([rows(f"n{number}", "yearly", row.tolist()) for number, row in enumerate(values)])
+    panel = load(tmp_path, frame, frequencies={"yearly": FREQUENCIES["yearly"]})
+    [train], [valid] = panel.sets("train"), panel.valid()
+    asked = config(levels=[80], losses=["mase"], lookbacks=[3])
+    fitted = fit(asked, train, tmp_path / "scratch", max_steps=250, global_batch_size=128)
+    forecasts = fitted.forecast(train)
+    low_NH, high_NH = forecasts.intervals[80]
+    assert ((low_NH <= forecasts.values_NH) & (forecasts.values_NH <= high_NH)).all()
+    actual_NH = valid.values.reshape(low_NH.shape)
+    assert 0.7 < np.mean((low_NH <= actual_NH) & (actual_NH <= high_NH)) < 0.9
+    without = fit(config(losses=["mase"], lookbacks=[3]), train, tmp_path / "without", max_steps=1)
+    assert without.learner.plan == fitted.learner.plan[:1] and not without.forecast(train).intervals

@@ -48,7 +48,8 @@ class ForecastRecipe(Strict):
     def _intervals_come_from_one_place(self) -> Self:
         if self.conformal is not None and self.backtest is None:
             raise ValueError("conformal takes its errors from a backtest; set backtest.windows (1 is enough)")
-        if self.conformal is not None and self.forecaster.name == "statistical" and self.forecaster.levels:
+        levels = self.forecaster.levels if self.forecaster.name in ("statistical", "nbeats") else ()
+        if self.conformal is not None and levels:
             raise ValueError("forecaster.levels and conformal both make intervals; keep one of them")
         return self
 

@@ -8,16 +8,15 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from safetensors.torch import load_file
 from torch import Tensor
 
 from seedbed.config import Machine, Strict
-from seedbed.forecasting.ensembling import last_known, median, members
-from seedbed.forecasting.fitting import Curve, Fitting, Forecasts
-from seedbed.forecasting.losses import LOSSES, LossName, add_scores
+from seedbed.forecasting.ensembling import Member, last_known, median, members
+from seedbed.forecasting.fitting import Curve, Fitting, Floats, Forecasts, Level
+from seedbed.forecasting.losses import Asked, LossName, add_scores, loss_of
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
 from seedbed.forecasting.windows import WindowPresentations, Windows
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
@@ -45,16 +44,12 @@ class EnsembleForecaster(Learner):
         super().__init__()
         self._names = config.model.component_names()
         self._level = config.level
-        self.plan = members(
-            lookbacks=config.lookbacks,
-            losses=config.losses,
-            repeats=config.repeats,
-            horizon=horizon,
-            seed=seed,
-        )[only]
-        self._by_loss: dict[LossName, list[int]] = {}
+        self._levels = config.levels
+        self.plan = config.plan(horizon=horizon, seed=seed)[only]
+        self._by_loss: dict[Asked, list[int]] = {}
         for index, member in enumerate(self.plan):
             self._by_loss.setdefault(member.loss, []).append(index)
+        self._middle = [index for index, member in enumerate(self.plan) if isinstance(member.loss, str)]
         self.members = NBEATSEnsemble(
             [config.model.build(lookback=one.lookback, horizon=horizon, seed=one.seed) for one in self.plan],
             lookback=max(config.lookbacks) * horizon,
@@ -83,9 +78,12 @@ class EnsembleForecaster(Learner):
             self._of_members(batch["outsample_mask"], 2),
             self._of_members(batch["naive_scale"], 1),
         )
-        sums = {name: LOSSES[name](*(part[own] for part in asked)) for name, own in self._by_loss.items()}
         points = counts["points"]
-        means = {name: total / (points * len(self._by_loss[name])) for name, total in sums.items()}
+        sums, means = {}, {}
+        for wanted, own in self._by_loss.items():
+            name, loss = loss_of(wanted)
+            sums[name] = loss(*(part[own] for part in asked))
+            means[name] = sums[name] / (points * len(own))
         return {"loss": torch.stack([*sums.values()]).sum() / (points * len(self.plan))} | means
 
     def scores(self) -> Accumulator:
@@ -94,21 +92,30 @@ class EnsembleForecaster(Learner):
     def score(self, batch: Batch, accumulator: Accumulator) -> None:
         """sMAPE and MASE of the median, of windows common to all members, over those known in full."""
         assert isinstance(accumulator, MeanAccumulator) and batch["outsample"].ndim == 2
-        add_scores(median(self.components(batch).sum(1).double()), batch, accumulator)
+        if self._middle:
+            forecasts_MBH = self.components(batch).sum(1).double()
+            add_scores(median(forecasts_MBH[self._middle]), batch, accumulator)
 
     @torch.no_grad()
-    def forecast(self, windows: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Median forecast (B, H) in the series' unit and components that add up to it, in float64.
+    def forecast(self, windows: Batch) -> tuple[Tensor, dict[str, Tensor], dict[int, tuple[Tensor, Tensor]]]:
+        """Median forecast (B, H) in the series' unit, components that add up to it, and intervals by level.
 
-        Level and stacks are means over members; `ensemble` is what the median departs from the mean.
+        In float64. Level and stacks are means over members; `ensemble` is what the median departs from the
+        mean. Members that learn a quantile have no part in these; their medians are the intervals' ends,
+        never on the wrong side of the forecast.
         """
-        parts_MSBH = self.components(windows).double() * windows["scale"][:, None]
+        all_MSBH = self.components(windows).double() * windows["scale"][:, None]
+        parts_MSBH = all_MSBH[self._middle]
         middle_BH = median(parts_MSBH.sum(1))
         mean_SBH = parts_MSBH.mean(0)
         components = dict(zip(("level", *self._names), mean_SBH, strict=True))
         if self._level == "zero":
             del components["level"]
-        return middle_BH, components | {"ensemble": middle_BH - mean_SBH.sum(0)}
+        intervals = {}
+        for level in self._levels:
+            low_BH, high_BH = (median(all_MSBH[self._by_loss[share]].sum(1)) for share in _shares(level))
+            intervals[level] = torch.minimum(low_BH, middle_BH), torch.maximum(high_BH, middle_BH)
+        return middle_BH, components | {"ensemble": middle_BH - mean_SBH.sum(0)}, intervals
 
     @property
     def together(self) -> int:
@@ -122,6 +129,11 @@ class EnsembleForecaster(Learner):
         return tensor.transpose(0, 1)
 
 
+def _shares(level: int) -> tuple[float, float]:
+    """The quantiles that bound an interval of `level` per cent."""
+    return (100 - level) / 200, (100 + level) / 200
+
+
 class FittedNBEATS:
     """A trained ensemble of one frequency."""
 
@@ -130,18 +142,24 @@ class FittedNBEATS:
 
     def forecast(self, series: SeriesSet) -> Forecasts:
         windows = Windows(series, lookback=self._lookback)
-        values, components = [], []
         count = self.learner.together
-        for first in range(0, len(series), count):
-            middle_BH, shares = self.learner.forecast(windows.at_end(first, count))
-            values.append(middle_BH.numpy())
-            components.append({name: share.numpy() for name, share in shares.items()})
-        names = components[0]
-        shares_by_name = {name: np.concatenate([part[name] for part in components]) for name in names}
-        return Forecasts(np.concatenate(values), shares_by_name)
+        found = [
+            self.learner.forecast(windows.at_end(first, count)) for first in range(0, len(series), count)
+        ]
+        _, names, levels = found[0]
+        return Forecasts(
+            torch.cat([middle_BH for middle_BH, _, _ in found]).numpy(),
+            {name: torch.cat([shares[name] for _, shares, _ in found]).numpy() for name in names},
+            {level: _ends([intervals[level] for _, _, intervals in found]) for level in levels},
+        )
 
     def save(self, path: Path) -> None:
         write_weights(path.with_suffix(".safetensors"), self.learner.state_dict())
+
+
+def _ends(intervals: list[tuple[Tensor, Tensor]]) -> tuple[Floats, Floats]:
+    low, high = (torch.cat(ends).numpy() for ends in zip(*intervals, strict=True))
+    return low, high
 
 
 class FrequencySettings(Strict):
@@ -159,6 +177,9 @@ class NBEATSForecasterConfig(Strict):
     lookbacks: tuple[int, ...] = Field(min_length=1, description="in horizons; the paper: 2 to 7")
     losses: tuple[LossName, ...] = Field(min_length=1)
     repeats: int = Field(1, ge=1, description="members per lookback and loss; the paper: 10")
+    levels: tuple[Level, ...] = Field(
+        (), description="intervals; each asks for two more members per lookback and repeat, by pinball loss"
+    )
     together: int | None = Field(
         None,
         ge=1,
@@ -231,9 +252,20 @@ class NBEATSForecasterConfig(Strict):
     def build(self, frequency: FrequencyConfig, *, seed: int) -> EnsembleForecaster:
         return EnsembleForecaster(self, horizon=frequency.horizon, seed=seed)
 
+    def plan(self, *, horizon: int, seed: int) -> list[Member]:
+        """The members, those for the middle first."""
+        quantiles = tuple(share for level in self.levels for share in _shares(level))
+        return [
+            member
+            for losses in (self.losses, quantiles)
+            for member in members(
+                lookbacks=self.lookbacks, losses=losses, repeats=self.repeats, horizon=horizon, seed=seed
+            )
+        ]
+
     def _parts(self) -> list[tuple[slice, str]]:
         """Members to train one part after the other, and what to call each; one part has no name."""
-        count = len(self.lookbacks) * len(self.losses) * self.repeats
+        count = len(self.plan(horizon=1, seed=0))
         size = self.together or count
         if size >= count:
             return [(slice(None), "")]

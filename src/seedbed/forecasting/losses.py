@@ -7,6 +7,7 @@ Shape legend: ... any leading dimensions, H horizon.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor
 from seedbed.learner import Batch, MeanAccumulator
 
 LossName = Literal["smape", "mape", "mase"]
+Asked = LossName | float
+"""What a member is asked for: the middle, by a loss; or the quantile of this share, by the pinball loss."""
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
@@ -37,6 +40,21 @@ def mase_loss(forecast_H: Tensor, actual_H: Tensor, mask_H: Tensor, scale: Tenso
 
 
 LOSSES: dict[LossName, Loss] = {"smape": smape_loss, "mape": mape_loss, "mase": mase_loss}
+
+
+def pinball_loss(
+    forecast_H: Tensor, actual_H: Tensor, mask_H: Tensor, scale: Tensor, *, share: float
+) -> Tensor:
+    """Sum of max(q e, (q - 1) e), e = y - f (Koenker and Bassett 1978), least at the quantile q = `share`."""
+    error_H = actual_H - forecast_H
+    return (torch.maximum(share * error_H, (share - 1) * error_H) * mask_H).sum()
+
+
+def loss_of(asked: Asked) -> tuple[str, Loss]:
+    """A name for the curves, and the loss."""
+    if isinstance(asked, float):
+        return f"pinball_{round(100 * asked, 1):g}", partial(pinball_loss, share=asked)
+    return asked, LOSSES[asked]
 
 
 def _relative(forecast_H: Tensor, actual_H: Tensor, denominator_H: Tensor) -> Tensor:
