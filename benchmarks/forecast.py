@@ -25,6 +25,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from seedbed.process import keep_freed_memory, limit_threads
+
+limit_threads(int(os.environ.get("OMP_NUM_THREADS", "2")), spin=10_000)
+keep_freed_memory()
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -64,7 +69,8 @@ def panel(name: str) -> SeriesSet:
     values = 1000 + 5 * slope * place + 100 * season * waves + 20 * generator.normal(size=len(place))
     ids = tuple(f"s{number}" for number in range(SERIES))
     config = FrequencyConfig(step=step, horizon=horizon, seasonality=seasonality)
-    return SeriesSet(name, config, ids, np.maximum(np.abs(values), 10), place, offsets, None)
+    starts, anchors = np.zeros(SERIES, np.int64), np.ones(SERIES, np.int64)
+    return SeriesSet(name, config, ids, np.maximum(np.abs(values), 10), offsets, starts, anchors, None)
 
 
 class Clocked:

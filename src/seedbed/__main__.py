@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED_EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: the same command continues the run
 TRAINING_VERBS = ("pretrain", "finetune", "forecast")
-PRINTING_VERBS = ("generate", "score", "plan")
+PRINTING_VERBS = ("generate", "score", "plan", "predict", "serve")
 """Verbs that write no artifact and no scratch: they print what they find."""
 SUMMARY = {
     "compose": "params.yaml and conf/ into params.lock.yaml",
@@ -34,6 +34,8 @@ SUMMARY = {
     "tune": "search settings of a fine-tuning run on its valid split",
     "plan": "what a pretraining run will take here, from a short probe, and what it took",
     "generate": "continue a prompt with a pretrained decoder",
+    "predict": "labels and probabilities for a file of texts, by a fine-tuned run",
+    "serve": "a fine-tuned run behind HTTP",
     "score": "perplexity and last words of a text file by a pretrained decoder",
     "deliver": "send what tracking could not deliver earlier",
 }
@@ -46,10 +48,12 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Text encoders and forecasters from raw data to evaluated models. `dvc repro` runs all.",
         epilog=f"verbs:\n{verbs}\n\nRuns are the names in params.yaml. With key=value the result goes to "
-        "scratch, never into DVC's outs.\nforecast FILE takes a .csv or .parquet of your own "
-        "series, or a folder/ of them, in any folder.\ngenerate RUN PROMPT and score RUN FILE "
-        "take a pretrain run or a model folder, and key=value for how; plan RUN takes the run's own keys, "
-        "and probe.seconds.\n"
+        "scratch, never into DVC's outs.\n"
+        "  forecast FILE          your own series, a .csv or .parquet or a folder/ of them, in any folder\n"
+        "  generate RUN PROMPT    RUN a pretrain run or a model folder, key=value for how\n"
+        "  score RUN FILE         the same\n"
+        "  predict RUN FILE       RUN a finetune run; so for serve RUN\n"
+        "  plan RUN               the run's own keys, and probe.seconds\n"
         "The machine file is chosen by SEEDBED_MACHINE (conf/machine/). "
         "Exit codes: 0 done, 2 your input needs mending, 75 stopped and saved, run again.",
     )

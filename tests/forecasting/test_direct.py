@@ -44,7 +44,7 @@ def options(**values: Any) -> TableOptions:
 def test_pandas_and_polars_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = shop()
     found = forecast_frame(frame, horizon=3)
-    assert found.columns == ["unique_id", "ds", "naive2", "seasonal_naive"]
+    assert found.columns == ["unique_id", "ds", "theta", "seasonal_naive"]
     assert found["ds"].to_list() == months(datetime.date(2022, 7, 1), 3, 1)
     np.testing.assert_allclose(found["seasonal_naive"], frame["y"][18:21])
     of_pandas = forecast_frame(
@@ -55,7 +55,7 @@ def test_pandas_and_polars_give_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
     )
     assert isinstance(of_pandas, pd.DataFrame)
     assert of_pandas["ds"].dt.date.tolist() == found["ds"].to_list()
-    np.testing.assert_array_equal(of_pandas["naive2"], found["naive2"])
+    np.testing.assert_array_equal(of_pandas["theta"], found["theta"])
 
 
 def test_enough_points_bring_nbeats_and_the_same_seed_the_same_forecasts() -> None:
@@ -75,7 +75,7 @@ def test_gaps_are_told_and_forecast_over() -> None:
     holes = shop().with_columns(y=pl.when(pl.col("ds").dt.month() == 5).then(None).otherwise("y"))
     made = forecast_once(holes.filter(pl.col("ds").dt.month() != 3), options(), where="x", machine=Machine())
     assert made.lines[1] == "6 of 30 points have no value (3 of them no row): kept as gaps"
-    assert made.forecasts["naive2"].is_finite().all() and made.forecasts["seasonal_naive"].is_finite().all()
+    assert made.forecasts["theta"].is_finite().all() and made.forecasts["seasonal_naive"].is_finite().all()
 
 
 @pytest.mark.parametrize(

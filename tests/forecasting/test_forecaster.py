@@ -1,5 +1,7 @@
 """The ensemble as a Learner: conformance, independence of members, components, leakage, short series."""
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from seedbed.config import Machine, UserError
+from seedbed.config import Interrupted, Machine, UserError
 from seedbed.forecasting import ForecastRecipe
 from seedbed.forecasting.fitting import Fitting, score
 from seedbed.forecasting.forecaster import EnsembleForecaster, FittedNBEATS, NBEATSForecasterConfig
@@ -262,3 +264,27 @@ def test_members_in_parts_are_the_members_at_once(tmp_path: Path) -> None:
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-4)
     losses = {name for _, name, _ in parted.curves if name.endswith("loss")}
     assert losses == {"members_1_to_3/train/loss", "members_4_to_4/train/loss"}
+
+
+def test_stopped_within_a_part_and_started_again_it_ends_with_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series, _ = load(tmp_path, table()).sets("train")
+    parted = config(together=3)
+    expected = fit(parted, series, tmp_path / "whole").learner.state_dict()
+    draw = WindowPresentations.batch
+    calls: list[int] = []
+
+    def stopping(self: WindowPresentations, first: int, count: int) -> dict[str, torch.Tensor]:
+        calls.append(first)
+        if len(calls) == 30 + 12:  # in the second part
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return draw(self, first, count)
+
+    monkeypatch.setattr(WindowPresentations, "batch", stopping)
+    with pytest.raises(Interrupted):
+        fit(parted, series, tmp_path / "stopped")
+    before = len(calls)
+    found = fit(parted, series, tmp_path / "stopped").learner.state_dict()
+    assert len(calls) - before < 30, "it began anew"
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())

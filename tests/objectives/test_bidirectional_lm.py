@@ -60,12 +60,15 @@ def batch_of(num_rows: int = 8, *, given: BidirectionalLMConfig | None = None) -
 
 
 def test_conformance() -> None:
-    check_learner(make, batch_of(), learning_rate=1e-2)
+    check_learner(make, batch_of(), steps=30, learning_rate=2e-2)
 
 
 def test_conformance_with_a_sample_and_dropout() -> None:
     check_learner(
-        lambda: make(0.1, num_samples=20), batch_of(given=objective(num_samples=20)), learning_rate=1e-2
+        lambda: make(0.1, num_samples=20),
+        batch_of(given=objective(num_samples=20)),
+        steps=30,
+        learning_rate=2e-2,
     )
 
 

@@ -27,10 +27,10 @@ def network() -> nn.Linear:
 
 
 def test_words_come_as_often_as_expected() -> None:
-    """Of 4,000 samples: how often each word is among them, and the draws that the expectation rests on."""
+    """Of 2,000 samples: how often each word is among them, and the draws that the expectation rests on."""
     counts, hoped = np.zeros(SIZE), np.zeros(SIZE)
     words = torch.arange(SIZE)
-    for number in range(4000):
+    for number in range(2000):
         sampled = log_uniform(
             SAMPLES, SIZE, lambda attempt, row=number: uniform(row, f"test {attempt}", 0, 1, 48)[0]
         )
@@ -38,19 +38,19 @@ def test_words_come_as_often_as_expected() -> None:
         counts[sampled.words_S] += 1
         hoped += expected(words, SIZE, torch.tensor(sampled.tries)).numpy()
     # the expectation is of all draws, the sample is stopped at its last new word: within a few percent
-    np.testing.assert_allclose(counts / hoped, 1, atol=0.12)
-    assert counts.sum() == 4000 * SAMPLES and abs(hoped.sum() / counts.sum() - 1) < 0.02
+    np.testing.assert_allclose(counts / hoped, 1, atol=0.15)
+    assert counts.sum() == 2000 * SAMPLES and abs(hoped.sum() / counts.sum() - 1) < 0.02
 
 
 def test_one_draw_is_log_uniform() -> None:
     words = [
         int(log_uniform(1, SIZE, lambda attempt, row=row: uniform(row, "one", 0, 1, 4)[0]).words_S[0])
-        for row in range(6000)
+        for row in range(3000)
     ]
-    shares = np.bincount(words, minlength=SIZE) / 6000
+    shares = np.bincount(words, minlength=SIZE) / 3000
     truth = np.log((np.arange(SIZE) + 2) / (np.arange(SIZE) + 1)) / math.log(SIZE + 1)
     assert truth.sum() == pytest.approx(1)
-    assert np.abs(shares - truth).max() < 4 * math.sqrt(truth[0] * (1 - truth[0]) / 6000)
+    assert np.abs(shares - truth).max() < 4 * math.sqrt(truth[0] * (1 - truth[0]) / 3000)
 
 
 def test_a_sample_is_a_function_of_seed_and_place() -> None:

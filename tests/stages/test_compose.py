@@ -136,6 +136,21 @@ def test_the_command_line_composes_the_same(project: Path) -> None:
             {"set": {"pretrain": {"electra_tiny": {"objective": "causal_lm"}}}},
             r"pretrain\.electra_tiny: .*objective causal_lm trains one decoder, given are encoder; give decoder",
         ),
+        (
+            {"set": {"pretrain": {"electra_tiny": {"start": {"checkpoint": "electra"}}}}},
+            r"pretrain\.electra_tiny\.start: no pretrain run makes 'electra'; known: electra_tiny",
+        ),
+        (
+            {
+                "set": {
+                    "pretrain": {
+                        "electra_tiny": {"start": {"checkpoint": "roberta_tiny"}},
+                        "roberta_tiny": {"start": {"checkpoint": "electra_tiny"}},
+                    }
+                }
+            },
+            r"pretrain\.electra_tiny\.start: the run would begin with its own result",
+        ),
         ({"pretrain": {"electra_tiny": {}}}, r"pretrain\.electra_tiny\.tokens: unset \(\?\?\?\)"),
         (
             {"set": {"pretrain": {"electra": {"seed": 1}}}},
@@ -171,6 +186,23 @@ def test_mistakes_are_told_before_anything_is_written(
         compose.run(project)
     assert "\n" not in str(caught.value)
     assert not (project / LOCK).exists()
+
+
+def test_a_foreign_folder_stands_where_a_run_does(project: Path) -> None:
+    """As a path from models/pretrain, which DVC joins alike."""
+    folder = "../../checkpoints/theirs"
+    continued = {"recipe": "continued_masked_lm", "tokens": "docstrings-wordpiece8k"}
+    edit(
+        project,
+        {
+            "pretrain": {"theirs-docstrings": {**continued, "start": {"checkpoint": folder}}},
+            "finetune": {"theirs-topics": {"recipe": "topics", "backbone": folder, "corpus": "docstrings"}},
+        },
+    )
+    compose.run(project)
+    found = load_lock(project)
+    start = found.pretrain["theirs-docstrings"].start
+    assert start is not None and start.folders == [folder] == [found.finetune["theirs-topics"].backbone]
 
 
 def test_tfidf_takes_the_tokenizer_beside_a_decoder(project: Path) -> None:
@@ -272,4 +304,6 @@ def test_every_recipe_and_component_file_composes(project: Path) -> None:
         for path in sorted((project / "conf" / verb).glob("*.yaml")):
             if path.stem != "_base":
                 given = {key: links[key] for key in wanted.get(verb, [])}
+                if path.stem.startswith("continued_"):  # they name no checkpoint
+                    given["start.checkpoint"] = "c"
                 model.parse(compose.compose_run(project, verb, path.stem, given, {}), str(path))

@@ -119,4 +119,4 @@ def test_what_it_overwrites_is_its_own(capsys: pytest.CaptureFixture[str]) -> No
     assert seedbed("good.csv", "model=good-forecast") == 2
     assert "good-forecast holds the saved forecaster; give another folder" in capsys.readouterr().err
     shutil.rmtree("good-forecast/members", ignore_errors=True)
-    assert seedbed("good.csv", "model=good-forecast", "out=x") == 0, "naive2 keeps no weights"
+    assert seedbed("good.csv", "model=good-forecast", "out=x") == 0, "theta keeps no weights"

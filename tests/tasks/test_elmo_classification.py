@@ -128,6 +128,15 @@ def test_a_saved_learner_gives_the_same_logits(backbone: Path, tmp_path: Path) -
     assert torch.equal(config().load(tmp_path).eval().logits(batch), learner.logits(batch))
 
 
+def test_in_bf16_the_logits_are_nearly_those_of_fp32(backbone: Path) -> None:
+    learner = learner_of(backbone, layer_norm=True).eval()
+    batch = encode(backbone).collate(np.arange(12))
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        found = learner.logits(batch)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, learner.logits(batch).detach(), rtol=0, atol=0.02)
+
+
 def test_conf_files_are_the_classifier() -> None:
     for name, reader in (("elmo", "bilstm"), ("elmo_mean", "mean")):
         written = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))

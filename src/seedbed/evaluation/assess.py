@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 
 import polars as pl
 
 from seedbed.evaluation import EvaluateRecipe, classification, contests, matching, series
 from seedbed.evaluation.classification import Classified
-from seedbed.evaluation.comparisons import Verdict, compare
+from seedbed.evaluation.comparisons import Verdict, compare, corrected
 from seedbed.evaluation.findings import ALL, PanelResult, SeriesResult, TextResult
 from seedbed.evaluation.intervals import Draws, Estimate, estimates
+from seedbed.evaluation.randomisation import holm, more_seeds, randomisation
 from seedbed.evaluation.series import Forecasted
 from seedbed.evaluation.slices import Sampling, slices
 
@@ -32,6 +34,17 @@ def assess_text(
         for a, b in matching(pair, sorted(named), f"evaluate.finetune.{i}"):
             if not named[a].comparable(named[b]):
                 continue
+            p_value = randomisation(
+                named[a],
+                named[b],
+                partial(classification.of_counts, metric=metric),
+                shuffles=recipe.resamples,
+                seed=recipe.seed,
+            )
+            column = classification.SCORES.index(metric)
+            seeds = more_seeds(
+                draws[a], draws[b], column=column, confidence=recipe.confidence, power=recipe.power
+            )
             verdicts.append(
                 compare(
                     draws[a],
@@ -41,14 +54,20 @@ def assess_text(
                     scope=ALL,
                     names=(a, b),
                     metric=metric,
-                    column=classification.SCORES.index(metric),
+                    column=column,
                     higher_is_better=True,
                     equivalence=recipe.equivalence.get(metric, 0.0),
                     confidence=recipe.confidence,
                     seed=recipe.seed,
+                    p_value=p_value,
+                    more_seeds=seeds,
                 )
             )
-    return tasks, verdicts
+    adjusted = holm([verdict.p_value for verdict in verdicts])
+    return tasks, [
+        corrected(verdict, p, confidence=recipe.confidence)
+        for verdict, p in zip(verdicts, adjusted, strict=True)
+    ]
 
 
 def assess_panel(

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from seedbed.evaluation.calibration import Calibrated
 from seedbed.evaluation.classification import Classified
 from seedbed.evaluation.comparisons import Verdict
+from seedbed.evaluation.contamination import Contamination
 from seedbed.evaluation.contests import Rank, Test
 from seedbed.evaluation.intervals import Estimate
 from seedbed.evaluation.series import Forecasted
 from seedbed.evaluation.slices import Slice
+from seedbed.evaluation.text_slices import Error, TextSlice
 
 ALL = "all"
 """The scope of scores over every frequency of a panel."""
@@ -20,6 +23,10 @@ ALL = "all"
 class TextResult:
     predictions: Classified
     scores: Mapping[str, Estimate]
+    calibrated: Calibrated | None = None
+    """None where the predictions come without probabilities."""
+    slices: Sequence[TextSlice] = ()
+    errors: Sequence[Error] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,15 @@ class Lineage:
 
 
 @dataclass(frozen=True)
+class Contaminated:
+    """A task's test split against a corpus, and what its runs score without dirty examples."""
+
+    found: Contamination
+    clean: Mapping[str, Estimate]
+    """Accuracy by run; none where every example is dirty."""
+
+
+@dataclass(frozen=True)
 class Findings:
     confidence: float
     resamples: int
@@ -93,6 +109,7 @@ class Findings:
     """Metrics on the valid split that pretraining wrote, by run: without intervals."""
     corpora: Sequence[CorpusCounts]
     lineage: Sequence[Lineage]
+    contamination: Sequence[Contaminated]
     commit: str
     lock_digest: str
     fingerprint: str

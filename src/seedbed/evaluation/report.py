@@ -1,15 +1,18 @@
 """report.html: one self-contained page for people; verdicts first, then evidence, then where it is from."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from seedbed.evaluation import figures, panel_charts
+from seedbed.evaluation.calibration import Calibrated
 from seedbed.evaluation.comparisons import Verdict
 from seedbed.evaluation.figures import Chart
 from seedbed.evaluation.findings import ALL, Curve, Findings, PanelResult
 from seedbed.evaluation.intervals import Estimate
+from seedbed.evaluation.text_slices import shown
 
 METRIC_WORDS = {
     "accuracy": "accuracy",
@@ -30,6 +33,8 @@ INTERVAL_WORDS = {
     "crps": "CRPS over MASE's scale",
 }
 TRAINED = ("pretrain", "finetune", "forecast")
+ERRORS_SHOWN = 20
+"""Errors of each run in the page; tables/errors.csv has them all."""
 
 
 def render(findings: Findings) -> str:
@@ -50,6 +55,8 @@ def render(findings: Findings) -> str:
         "interval_metric": INTERVAL_WORDS.__getitem__,
         "places": places,
         "thousands": "{:,}".format,
+        "shown": shown,
+        "temperatures": temperatures,
     }
     environment.filters.update(filters)
     return environment.get_template("report.html.j2").render(
@@ -59,6 +66,7 @@ def render(findings: Findings) -> str:
         panels=[_panel(panel) for panel in findings.panels],
         curves=curve_charts(findings),
         sentence=sentence,
+        errors_shown=ERRORS_SHOWN,
         reasons=sorted({reason for corpus in findings.corpora for reason in corpus.dropped}),
         splits=("train", "valid", "test"),
     )
@@ -78,6 +86,11 @@ def percent(probability: float) -> str:
     return f"{100 * probability:.1f} %" if not 0.1 <= probability <= 0.9 else f"{100 * probability:.0f} %"
 
 
+def temperatures(values: Sequence[float]) -> str:
+    """The temperature of each seed."""
+    return ", ".join(figures.number(value) for value in values)
+
+
 def sentence(verdict: Verdict) -> str:
     """The numbers of a verdict in one line."""
     metric = METRIC_WORDS[verdict.metric].removesuffix(" %")
@@ -91,8 +104,21 @@ def sentence(verdict: Verdict) -> str:
     plus = "+" if difference.value > 0 else ""
     return (
         f"{metric} {a} against {b}, difference {plus}{value} ({low} to {high}), "
-        f"{difference.n:,} {unit}{seeds}"
+        f"{difference.n:,} {unit}{seeds}{tests(verdict)}"
     )
+
+
+def tests(verdict: Verdict) -> str:
+    """What randomisation says, and the seeds that an open question still needs."""
+    text = ""
+    if math.isfinite(verdict.p_value):
+        text += f"; randomisation p {verdict.p_value:.4f}, after Holm {verdict.p_holm:.4f}"
+    if verdict.outcome in ("open", "probably better", "probably worse"):
+        if math.isinf(verdict.more_seeds):
+            text += "; more seeds alone would not settle it"
+        elif verdict.more_seeds > 0:
+            text += f"; about {verdict.more_seeds:.0f} more seeds each would settle it"
+    return text
 
 
 def _by_task(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
@@ -122,7 +148,29 @@ def _task(name: str, findings: Findings) -> dict[str, object]:
             )
             for r in results
         ],
+        "reliabilities": [reliability_chart(r.calibrated) for r in results if r.calibrated],
     }
+
+
+def reliability_chart(calibrated: Calibrated) -> Chart:
+    """Accuracy by confidence; on the dotted line a model is as often right as it is sure."""
+    lines: dict[str, tuple[figures.Points, str]] = {"perfect": ([(0.0, 0.0), (1.0, 1.0)], "split")}
+    for index, (name, bins) in enumerate(
+        (("as trained", calibrated.reliability), ("with temperature", calibrated.reliability_after))
+    ):
+        lines[name] = ([(b.confidence, b.accuracy) for b in bins], figures.colour(index))
+    told = "; ".join(
+        f"sure {b.confidence:.2f}, right {b.accuracy:.2f} of {b.count}" for b in calibrated.reliability
+    )
+    svg = figures.line_chart(
+        lines,
+        title=f"Reliability of {calibrated.run}",
+        x_label="confidence (accuracy upwards)",
+        description=told,
+        width=340,
+        height=240,
+    )
+    return Chart(calibrated.run, svg, figures.legend({name: css for name, (_, css) in lines.items()}))
 
 
 def _summed(run: str, seeds: int) -> str:

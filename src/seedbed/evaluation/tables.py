@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from seedbed.config import UserError
+from seedbed.evaluation import evidence
 from seedbed.evaluation.findings import ALL, Findings
 from seedbed.evaluation.intervals import Estimate
 from seedbed.workspace import write_json
@@ -26,7 +27,7 @@ def metrics_tree(findings: Findings) -> dict[str, Any]:
                 f"test/{name}": estimate.leaves()
                 for name, estimate in result.scores.items()
                 if "/" not in name  # per class: tables/classes.csv
-            }
+            } | {f"test/{name}": e.leaves() for name, e in evidence.measures(result.calibrated).items()}
     for panel in findings.panels:
         for forecast in panel.results:
             tree["forecast"][f"{forecast.forecasts.forecaster}"] = {
@@ -42,6 +43,7 @@ def metrics_tree(findings: Findings) -> dict[str, Any]:
         tree["pretrain"][run] = {
             name: {"value": value} for name, value in values.items() if math.isfinite(value)
         }
+    tree["contamination"] = evidence.contamination_tree(findings)
     for verdict in [*findings.headline, *findings.details]:
         key = f"{verdict.a} vs {verdict.b}"
         tree["comparisons"].setdefault(verdict.verb, {}).setdefault(key, {})[
@@ -74,6 +76,8 @@ def write(findings: Findings, out: Path) -> None:
     if won:
         pl.concat(won).write_parquet(out / "tables/wins.parquet", statistics=False)
     _csv(out / "tables/drops.csv", drop_rows(findings), ("corpus", "reason", "documents"))
+    for table, evidence_rows in evidence.evidence_rows(findings).items():
+        _csv(out / f"tables/{table}.csv", evidence_rows, evidence.COLUMNS[table])
     _csv(out / "plots/curves.csv", curve_rows(findings), ("verb", "run", "part", "step", "metric", "value"))
     series = [
         r.forecasts.errors.with_columns(
@@ -131,6 +135,9 @@ VERDICT = (
     "seeds",
     "p_better",
     "p_equal",
+    "p_value",
+    "p_holm",
+    "more_seeds",
     "outcome",
 )
 

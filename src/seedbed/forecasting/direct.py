@@ -1,6 +1,6 @@
 """Forecasts of a table, with nothing configured: what it is, is inferred; what forecasts it, is a default.
 
-Where there is enough to learn from, a small N-BEATS ensemble, else Naive2; the seasonal naive stands beside.
+Where there is enough to learn from, a small N-BEATS ensemble, else Theta; the seasonal naive stands beside.
 Each is fitted without the last horizon first, so that the user hears how well it does, then on everything.
 """
 
@@ -14,7 +14,7 @@ from pydantic import Field
 
 from seedbed.config import Machine, Strict, UserError
 from seedbed.forecasting import Forecaster
-from seedbed.forecasting.baselines import Naive2Config, SeasonalNaiveConfig
+from seedbed.forecasting.baselines import SeasonalNaiveConfig
 from seedbed.forecasting.calendar import PATTERN
 from seedbed.forecasting.fitting import Fitted, Fitting, score
 from seedbed.forecasting.forecaster import NBEATSForecasterConfig
@@ -22,6 +22,7 @@ from seedbed.forecasting.infer import describe, infer_frequencies, infer_steps
 from seedbed.forecasting.panels import FrequencyConfig, Gaps, Rules, SeriesSet, gather, train_and_valid
 from seedbed.forecasting.panels.checks import OnFault, Sieve, prepare
 from seedbed.forecasting.saved import Card, forecast_table
+from seedbed.forecasting.statistical import StatisticalConfig
 from seedbed.tracking import SilentRun
 from seedbed.training import Training
 
@@ -108,7 +109,8 @@ def forecast_once(table: "pl.DataFrame", options: TableOptions, *, where: str, m
     _check_horizon(sets, where)
     lines = [f"{counts.series} series, {describe(frequencies)}", *counts.lines()]
     main = _choose(sets)
-    models: dict[str, Forecaster] = {main.name: main}
+    called = main.model if main.name == "statistical" else main.name
+    models: dict[str, Forecaster] = {called: main}
     models["seasonal_naive"] = SeasonalNaiveConfig(name="seasonal_naive")
     tables, fitted = [], {}
     with TemporaryDirectory() as scratch:
@@ -121,12 +123,12 @@ def forecast_once(table: "pl.DataFrame", options: TableOptions, *, where: str, m
                     forecast_table(one, made.forecast(one), column=name).select("unique_id", "ds", name)
                 )
                 lines += [f"{one.frequency}: {name}: {told}"]
-                if name == main.name:
+                if name == called:
                     fitted[one.frequency] = made
             tables.append(
                 pl.concat([own[0], *(part.select(part.columns[-1]) for part in own[1:])], how="horizontal")
             )
-    card = Card(run=main.name, forecaster=main, frequencies=frequencies)
+    card = Card(run=called, forecaster=main, frequencies=frequencies)
     return Outcome(pl.concat(tables), card, fitted, lines)
 
 
@@ -134,7 +136,7 @@ def _choose(sets: tuple[SeriesSet, ...]) -> Forecaster:
     targets = sum(int((one.lengths - one.config.horizon).clip(0).sum()) for one in sets)
     if targets >= ENOUGH:
         return NBEATSForecasterConfig.parse(dict(NBEATS), "the default forecaster")
-    return Naive2Config(name="naive2")
+    return StatisticalConfig(name="statistical", model="theta", on_failure="naive2")
 
 
 def _fit_twice(
@@ -146,7 +148,7 @@ def _fit_twice(
 
     def fit(part: SeriesSet, name: str) -> Fitted:
         fitting = Fitting(
-            training, machine, scratch / name, SilentRun(), f"{forecaster.name} {series.frequency} {name}"
+            training, machine, scratch / name, SilentRun(), f"forecast {series.frequency} {name}"
         )
         return forecaster.fit(part, valid=None, fitting=fitting)
 

@@ -9,6 +9,7 @@ from seedbed.models.depths import layer_depths
 from seedbed.models.elmo import Elmo, ElmoConfig
 from seedbed.models.elmo_classifier import ElmoClassifier, ElmoClassifierHead
 from seedbed.models.encoder import Encoder, EncoderConfig
+from seedbed.models.filling import Checkpoint, NewTokens, check_network, read_network
 from seedbed.models.gpt import GPT1Config, GPT2Config, GPTJConfig, GPTNeoConfig
 from seedbed.models.heads import (
     ClassificationHead,
@@ -36,6 +37,7 @@ from seedbed.models.interchange import (
 DecoderFamily = Annotated[GPT1Config | GPT2Config | GPTNeoConfig | GPTJConfig, Field(discriminator="name")]
 
 __all__ = [
+    "Checkpoint",
     "ClassificationHead",
     "Decoder",
     "DecoderConfig",
@@ -52,10 +54,12 @@ __all__ = [
     "GPTJConfig",
     "GPTNeoConfig",
     "MaskedLMHead",
+    "NewTokens",
     "NextSentenceHead",
     "PretrainingHeads",
     "SequenceClassifier",
     "build_sequence_classifier",
+    "check_network",
     "classifier_on",
     "layer_depths",
     "load_decoder",
@@ -64,6 +68,7 @@ __all__ = [
     "load_encoder",
     "load_pooler",
     "load_sequence_classifier",
+    "read_network",
     "save_decoder",
     "save_elmo",
     "save_elmo_classifier",

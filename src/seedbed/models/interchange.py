@@ -9,7 +9,6 @@ RobertaModel draw a random one and warn that they do, as for the published RoBER
 ours draws a new one. The class named in `architectures` loads with nothing missing and nothing left over.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from seedbed.config import UserError
 from seedbed.models import decoder_layout, elmo_layout
+from seedbed.models.checkpoint_folder import WEIGHTS, read_config, read_tensors
 from seedbed.models.decoder import Decoder
 from seedbed.models.elmo import Elmo
 from seedbed.models.elmo_classifier import ElmoClassifier, ElmoClassifierHead
@@ -41,8 +41,6 @@ from seedbed.models.layout import (
 from seedbed.weights import write_weights
 from seedbed.workspace import write_json
 
-WEIGHTS = "model.safetensors"
-WEIGHTS_INDEX = "model.safetensors.index.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
 Head = MaskedLMHead | PretrainingHeads | DiscriminatorHead | SequenceClassifier
@@ -141,18 +139,18 @@ def load_encoder(
 
     The dropouts given replace the folder's. Whatever cannot be read exactly is a UserError.
     """
-    written = _read_config(folder)
+    written = read_config(folder)
     changes = {"dropout": dropout, "attention_dropout": attention_dropout}
     changes = {name: value for name, value in changes.items() if value is not None}
     config = from_config(written, folder).model_copy(update=changes)
     encoder = _empty(written, config)
-    _fill(encoder, _encoder_state(_read_tensors(folder), encoder, folder), folder)
+    fill(encoder, encoder_state(read_tensors(folder), encoder, folder), folder)
     return Loaded(encoder, config)
 
 
 def load_decoder(folder: Path) -> Decoder:
     """The decoder of any local GPT-1, GPT-2, GPT-Neo or GPT-J folder, ours or Hugging Face's."""
-    written = _read_config(folder)
+    written = read_config(folder)
     config = decoder_layout.from_config(written, folder)
     ids = {name: written.get(f"{name}_token_id") for name in ("eos", "pad")}
     sizes = ids | {"vocab_size": written.get("vocab_size")}
@@ -163,27 +161,27 @@ def load_decoder(folder: Path) -> Decoder:
             )
     size = written.get("vocab_size", decoder_layout.family_of(config)[1].vocabulary_size)
     decoder = Decoder(config, vocabulary_size=size, end_id=ids["eos"], pad_id=ids["pad"])
-    state = decoder_layout.decoder_state(_read_tensors(folder), decoder, weights=folder / WEIGHTS)
-    _fill(decoder, state, folder)
+    state = decoder_layout.decoder_state(read_tensors(folder), decoder, weights=folder / WEIGHTS)
+    fill(decoder, state, folder)
     return decoder
 
 
 def load_elmo(folder: Path) -> Elmo:
     """The ELMo that `save_elmo` wrote."""
-    elmo = _empty_elmo(_read_config(folder), folder)
-    _fill(elmo, _exactly(_read_tensors(folder), elmo, folder), folder)
+    elmo = _empty_elmo(read_config(folder), folder)
+    fill(elmo, _exactly(read_tensors(folder), elmo, folder), folder)
     return elmo
 
 
 def load_elmo_classifier(folder: Path) -> ElmoClassifier:
     """The classifier that `save_elmo_classifier` wrote."""
-    written = _read_config(folder)
+    written = read_config(folder)
     config = ElmoClassifierHead.parse(written.get("head"), f"{folder / CONFIG}: head")
     labels = written.get("id2label")
     if not isinstance(labels, dict):
         raise UserError(f"{folder / CONFIG}: no id2label; give a fine-tuned folder")
     classifier = ElmoClassifier(_empty_elmo(written, folder), config, num_labels=len(labels))
-    _fill(classifier, _exactly(_read_tensors(folder), classifier, folder), folder)
+    fill(classifier, _exactly(read_tensors(folder), classifier, folder), folder)
     return classifier
 
 
@@ -208,27 +206,27 @@ def load_pooler(folder: Path) -> nn.Linear | None:
     A folder cannot say whether its pooler was ever trained: ours hold one only if it was, and so do the
     published BERTs.
     """
-    config = from_config(_read_config(folder), folder)
+    config = from_config(read_config(folder), folder)
     if config.family != "bert":
         return None
-    tensors = _read_tensors(folder)
+    tensors = read_tensors(folder)
     for prefix in ("bert.", ""):
         state = {name: tensors.get(f"{prefix}pooler.dense.{name}") for name in ("weight", "bias")}
         found = {name: tensor for name, tensor in state.items() if tensor is not None}
         if len(found) == len(state):
             pooler = nn.Linear(config.hidden_size, config.hidden_size)
-            _fill(pooler, found, folder)
+            fill(pooler, found, folder)
             return pooler
     return None
 
 
 def load_sequence_classifier(folder: Path) -> SequenceClassifier:
     """The classifier that `save_pretrained` or Hugging Face wrote."""
-    written = _read_config(folder)
+    written = read_config(folder)
     config = from_config(written, folder)
     encoder = _empty(written, config)
-    tensors = _read_tensors(folder)
-    _fill(encoder, _encoder_state(tensors, encoder, folder), folder)
+    tensors = read_tensors(folder)
+    fill(encoder, encoder_state(tensors, encoder, folder), folder)
     dropout = written.get("classifier_dropout")
     labels = written.get("id2label")
     num_labels = len(labels) if isinstance(labels, dict) else int(written.get("num_labels", 2))
@@ -244,23 +242,8 @@ def load_sequence_classifier(folder: Path) -> SequenceClassifier:
             f"{folder / WEIGHTS}: no {missing[0]}; this is no sequence classifier "
             f"(architectures {written.get('architectures')}); give a fine-tuned folder"
         )
-    _fill(classifier.head, {ours: tensors[theirs] for ours, theirs in names.items()}, folder)
+    fill(classifier.head, {ours: tensors[theirs] for ours, theirs in names.items()}, folder)
     return classifier
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
-    try:
-        written = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{path}: no such file; give a folder in the Hugging Face layout") from None
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON: {error}; make the folder again") from None
-    if not isinstance(written, dict):
-        raise UserError(f"{path}: a {type(written).__name__}, expected an object; make the folder again")
-    if "auto_map" in written:
-        raise UserError(f"{path}: auto_map asks to run code of the folder, which is never done; remove it")
-    return written
 
 
 def _empty(written: Mapping[str, Any], config: EncoderConfig) -> Encoder:
@@ -274,40 +257,7 @@ def _empty(written: Mapping[str, Any], config: EncoderConfig) -> Encoder:
     )
 
 
-def _read_tensors(folder: Path) -> dict[str, Tensor]:
-    """Every tensor of a folder, from one file or from shards, under today's names."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    files = [WEIGHTS]
-    index = folder / WEIGHTS_INDEX
-    if not (folder / WEIGHTS).is_file():
-        if not index.is_file():
-            pickled = sorted(p.name for p in folder.glob("*.bin"))
-            reason = f"; {pickled[0]} is a pickle, which can run code and is never read" if pickled else ""
-            raise UserError(f"{folder / WEIGHTS}: no such file{reason}; give weights as safetensors")
-        try:
-            weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-            files = sorted({str(name) for name in weight_map.values()})
-        except (ValueError, KeyError, AttributeError):
-            raise UserError(f"{index}: no weight_map in it; make the folder again") from None
-        if outside := [name for name in files if Path(name).name != name]:
-            raise UserError(f"{index}: {outside[0]!r} is outside the folder; make the folder again")
-    tensors: dict[str, Tensor] = {}
-    for name in files:
-        try:
-            tensors |= load_file(folder / name)
-        except (SafetensorError, OSError) as error:
-            raise UserError(f"{folder / name}: not safetensors ({error}); copy it again") from None
-    # Checkpoints converted from TensorFlow name the norm's parameters gamma and beta.
-    old = {".gamma": ".weight", ".beta": ".bias"}
-    return {
-        next((name.removesuffix(a) + b for a, b in old.items() if name.endswith(a)), name): tensor
-        for name, tensor in tensors.items()
-    }
-
-
-def _encoder_state(tensors: Mapping[str, Tensor], encoder: Encoder, folder: Path) -> dict[str, Tensor]:
+def encoder_state(tensors: Mapping[str, Tensor], encoder: Encoder, folder: Path) -> dict[str, Tensor]:
     """The encoder's state under our names, query, key and value joined."""
     import torch
 
@@ -323,7 +273,7 @@ def _encoder_state(tensors: Mapping[str, Tensor], encoder: Encoder, folder: Path
     return state
 
 
-def _fill(module: nn.Module, state: Mapping[str, Tensor], folder: Path) -> None:
+def fill(module: nn.Module, state: Mapping[str, Tensor], folder: Path) -> None:
     for name, parameter in module.state_dict().items():
         if parameter.shape != state[name].shape:
             raise UserError(

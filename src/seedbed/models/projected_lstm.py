@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seedbed.learner import Repeated
 
-class ProjectedLSTM(nn.Module):
+
+class ProjectedLSTM(Repeated):
     """One layer in one direction; a clip of None clips nothing."""
 
     def __init__(

@@ -5,18 +5,22 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from seedbed.corpora import TestSplit
+from seedbed.corpora import TestSplit, read_split
 from seedbed.evaluation import EvaluateRecipe, tables
 from seedbed.evaluation.assess import assess_panel, assess_text
 from seedbed.evaluation.classification import Classified
+from seedbed.evaluation.examine import Evidence, contamination, examine
 from seedbed.evaluation.findings import ALL, Findings, PanelResult
+from seedbed.evaluation.registration import register
 from seedbed.evaluation.report import render
 from seedbed.evaluation.series import Forecasted, models, score_series
 from seedbed.evaluation.sources import read_counts, read_curves, read_lineage, read_numbers
+from seedbed.evaluation.text_slices import Text
 from seedbed.forecasting import ForecastRecipe
 from seedbed.forecasting.beside import baselines_beside
 from seedbed.progress import track
 from seedbed.tasks import label_names, predict_test
+from seedbed.tasks.inspection import test_examples
 from seedbed.tracking import open_run
 from seedbed.tracking.lineage import commit, datasets
 from seedbed.workspace import Workspace, hash_json
@@ -44,14 +48,17 @@ def run(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> None:
             tracker.log_metrics(tables.flatten(tables.metrics_tree(findings)))
             tracker.log_artifact(out / "report.html")
             tracker.log_artifact(out / "tables")
-    for verdict in findings.headline:
-        print(f"{verdict.task}: {verdict.words} (P {verdict.p_better:.3f}, n {verdict.difference.n})")
+            register(tracker, findings)
+    for v in findings.headline:
+        print(f"{v.task}: {v.words} (P {v.p_better:.3f}, n {v.difference.n})")
 
 
 def find(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> Findings:
     """Everything the reports say."""
     key = TestSplit(opened_by="evaluate")
-    tasks, verdicts = assess_text(_classified(workspace, lock, key), recipe)
+    runs = _classified(workspace, lock, key)
+    tasks, verdicts = assess_text(runs, recipe)
+    evidence = dict(_evidence(workspace, lock, key))
     panels: list[PanelResult] = []
     for forecasts, history in _forecasted(workspace, lock, key):
         panel, of_panel = assess_panel(forecasts, history, recipe)
@@ -62,7 +69,7 @@ def find(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> Findings
     return Findings(
         confidence=recipe.confidence,
         resamples=recipe.resamples,
-        tasks=tasks,
+        tasks=examine(tasks, evidence, recipe),
         panels=panels,
         headline=[v for v in verdicts if v.scope == ALL],
         details=[v for v in verdicts if v.scope != ALL],
@@ -72,6 +79,12 @@ def find(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> Findings
         },
         corpora=[read_counts(workspace.input("preprocess", run), run) for run in lock.preprocess],
         lineage=read_lineage(workspace.root, trained, hashes),
+        contamination=contamination(
+            runs,
+            evidence,
+            lambda corpus: (d.text for d in read_split(workspace.input("preprocess", corpus), "train")),
+            recipe,
+        ),
         commit=commit(workspace.root),
         lock_digest=workspace.lock_digest,
         fingerprint=workspace.fingerprint,
@@ -86,6 +99,22 @@ def _classified(workspace: Workspace, lock: "Lock", key: TestSplit) -> list[Clas
         frame = predict_test(recipe, folder, corpus, key, threads=workspace.machine.threads)
         found.append(Classified.of(frame, run=name, task=recipe.task.name, label_names=label_names(folder)))
     return found
+
+
+def _evidence(workspace: Workspace, lock: "Lock", key: TestSplit) -> Iterator[tuple[str, Evidence]]:
+    """What lies beside each text run's predictions: those on valid, test texts, the pretraining corpus."""
+    for name, recipe in sorted(lock.finetune.items()):
+        folder = workspace.input("finetune", name)
+        examples, unknown = test_examples(recipe, folder, workspace.input("preprocess", recipe.corpus), key)
+        yield (
+            name,
+            Evidence(
+                valid=pl.read_parquet(folder / "predictions.parquet"),
+                texts={one.id: Text(one.text, one.pair) for one in examples},
+                unknown={one.id: share for one, share in zip(examples, unknown, strict=True)},
+                pretrained_on=lock.tokenize[lock.pretrain[recipe.backbone].tokens].corpus,
+            ),
+        )
 
 
 def _forecasted(

@@ -18,6 +18,7 @@ from seedbed.tasks import (
     TaskFacts,
     TfidfConfig,
 )
+from seedbed.tasks.card import describe
 from seedbed.tasks.encoded import ExamplePresentations
 from seedbed.tasks.examples import training_examples
 from seedbed.tasks.prediction import predict, seed_folder, table, write_facts
@@ -74,6 +75,7 @@ def run(workspace: Workspace, recipe: FinetuneRecipe, *, on_valid: OnValid | Non
             tables = [table(seed, valid, result.probabilities_NC) for seed, result in fitted.items()]
             polars.concat(tables).write_parquet(out / "predictions.parquet")
             write_json(out / "metrics.json", summary)
+            describe(out, workspace, recipe, facts, summary, counts=(len(train), len(valid)))
             write_curves(out / "curves.csv", {f"seed-{seed}": f.curves for seed, f in fitted.items()})
 
 

@@ -18,6 +18,7 @@ from seedbed.forecasting.conformal import with_intervals
 from seedbed.forecasting.fitting import Curve, Fitted, Fitting, score
 from seedbed.forecasting.panels import SeriesSet
 from seedbed.forecasting.saved import Card, forecast_table, save_forecaster
+from seedbed.model_card import write_card
 from seedbed.tracking import Run, open_run
 from seedbed.training.curves import write_curves
 from seedbed.workspace import Workspace, write_json
@@ -80,6 +81,18 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
             save_forecaster(out, card, fitted)
             write_json(out / "metrics.json", metrics)
             write_json(out / "panel.json", panel.facts())
+            write_card(
+                out,
+                workspace,
+                facts={
+                    "forecaster": recipe.forecaster.name,
+                    **{f"series, {frequency}": size for frequency, size in sizes.items()},
+                },
+                metrics=metrics,
+                tags=["time-series-forecasting", recipe.forecaster.name],
+                digests={f"fetch/{recipe.source}": panel.digest()},
+                limits=["The results are of the valid part; forecasts.parquet begins where that ends."],
+            )
             write_curves(out / "curves.csv", curves)
 
 

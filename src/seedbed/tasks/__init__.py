@@ -26,7 +26,9 @@ class FinetuneRecipe(Training):
     none of the loop's fields.
     """
 
-    backbone: str = Field(description="a pretrain run")
+    backbone: str = Field(
+        description="a pretrain run, or a folder in the Hugging Face layout by its path from models/pretrain"
+    )
     corpus: str = Field(description="a preprocess run: the documents the task is made from")
     task: TaskConfig
     classifier: Classifier

@@ -12,11 +12,21 @@ from seedbed.config import Strict
 from seedbed.tokenization.byte_level_bpe import ByteLevelBPEConfig
 from seedbed.tokenization.characters import read_words, spell_all
 from seedbed.tokenization.encode import encode_batch, encode_stream, encode_texts, set_threads
+from seedbed.tokenization.existing import ExistingTokenizerConfig
+from seedbed.tokenization.extended import ExtendedTokenizerConfig
+from seedbed.tokenization.extension import new_tokens
 from seedbed.tokenization.folder import Vocabulary, copy_tokenizer, load_tokenizer, save_tokenizer
 from seedbed.tokenization.word_level import WordLevelConfig
 from seedbed.tokenization.wordpiece import WordPieceConfig
 
-Tokenizer = Annotated[WordPieceConfig | ByteLevelBPEConfig | WordLevelConfig, Field(discriminator="name")]
+Tokenizer = Annotated[
+    WordPieceConfig
+    | ByteLevelBPEConfig
+    | WordLevelConfig
+    | ExistingTokenizerConfig
+    | ExtendedTokenizerConfig,
+    Field(discriminator="name"),
+]
 
 
 class TokenizeRecipe(Strict):
@@ -37,6 +47,8 @@ class TokenizeRecipe(Strict):
 
 __all__ = [
     "ByteLevelBPEConfig",
+    "ExistingTokenizerConfig",
+    "ExtendedTokenizerConfig",
     "TokenizeRecipe",
     "Tokenizer",
     "Vocabulary",
@@ -47,6 +59,7 @@ __all__ = [
     "encode_stream",
     "encode_texts",
     "load_tokenizer",
+    "new_tokens",
     "read_words",
     "save_tokenizer",
     "set_threads",

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seedbed.config import Machine
 from seedbed.data.presentations import Presentations
-from seedbed.learner import Learner, Repeated
+from seedbed.learner import Batch, Learner, Repeated
 from seedbed.training.recipe import Training, accumulation
 from seedbed.training.recomputation import recomputing
 from seedbed.training.validation import autocast
@@ -129,6 +129,14 @@ def _probe(
         step_seconds=tuple(found),
         joules=None if watts is None else watts * statistics.median(found),
     )
+
+
+def count_flops(learner: Learner, batch: Batch) -> int:
+    """FLOP of a batch, forward and backward, counted as its products run; gradients are dropped."""
+    with FlopCounterMode(display=False) as counter:
+        torch.autograd.backward(learner.whole_loss(batch)["loss"])
+    learner.zero_grad(set_to_none=True)
+    return int(counter.get_total_flops())
 
 
 class SavedBytes:

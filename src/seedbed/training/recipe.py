@@ -9,6 +9,7 @@ from seedbed.fidelity import Deviation
 from seedbed.training.averaging import Averaging
 from seedbed.training.optim import Optimizer
 from seedbed.training.schedules import Schedule
+from seedbed.training.stopping import PatienceConfig
 from seedbed.training.validation import Precision
 
 
@@ -31,6 +32,22 @@ class Training(Strict):
         ge=0,
         description="steps between validations, the first before step 1; 0 validates at the end alone",
     )
+
+    stopping: PatienceConfig | None = Field(
+        None,
+        description="when to end before max_steps, for which the schedule stays laid out; null: never",
+    )
+
+    @model_validator(mode="after")
+    def _check_stopping(self) -> Self:
+        if self.stopping and not self.validate_every:
+            raise ValueError("stopping looks at validations, and validate_every is 0; give validate_every")
+        if self.stopping and self.averaging and self.averaging.first_step(self.max_steps) > 1:
+            raise ValueError(
+                f"averaging {self.averaging.name} begins near max_steps, which stopping may never reach; "
+                "use averaging ema, or leave one of the two out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_schedule(self) -> Self:

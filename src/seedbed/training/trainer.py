@@ -51,13 +51,16 @@ def train(
     label: str,
     on_valid: OnValid | None = None,
     depths: Mapping[str, int] | None = None,
+    tokens_at: Callable[[int], int] | None = None,
 ) -> Trained:
     """Train `learner` in place for `recipe.max_steps` steps and score it on `valid`.
 
-    With `recipe.averaging` it ends with the averaged weights, and these are scored.
+    `recipe.stopping` may end it before. With `recipe.averaging` it ends with the averaged weights, and
+    these are scored.
 
     `example_tokens` is the size of one presentation in tokens (or points), for micro-batching and
-    the speed. `depths` is the layer of each parameter, for an optimizer with `layer_decay`. State is kept
+    the speed; where it is not the same in every step it is the largest, and `tokens_at(step)` tells each.
+    `depths` is the layer of each parameter, for an optimizer with `layer_decay`. State is kept
     in `scratch`; the same call after a kill continues bit for bit.
     Raises Interrupted after SIGTERM or SIGUSR1 (state saved), UserError when the loss diverges.
     """
@@ -80,7 +83,8 @@ def train(
     folder = scratch / "checkpoints"
     found = checkpoint.find(folder)
     state = found.progress if found else checkpoint.Progress()
-    if found and state.step == recipe.max_steps:
+    enough = recipe.stopping is not None and recipe.stopping.stops(state.curves)
+    if found and (enough or state.step == recipe.max_steps):
         found.restore_result(learner)
         return _trained(state)
     batch_scale = recipe.optimizer.batch_scale(recipe.global_batch_size)
@@ -124,7 +128,7 @@ def train(
         valid=valid,
         tracker=tracker,
         label=label,
-        example_tokens=example_tokens,
+        tokens_at=tokens_at or (lambda step: example_tokens),
         checkpoint_seconds=60 * machine.checkpoint_minutes,
         on_valid=on_valid,
     )

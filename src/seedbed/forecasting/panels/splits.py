@@ -5,6 +5,8 @@ A series too short for a valid part has none: it is not in the sets `train` and 
 but in `history`, which the last fit learns from and forecasts continue.
 """
 
+import hashlib
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from seedbed.corpora import TestSplit
 from seedbed.forecasting.panels.gather import MIN_TRAIN, Counts
-from seedbed.forecasting.panels.series import SeriesSet
+from seedbed.forecasting.panels.series import COPIED_POINTS, SeriesSet
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,6 +44,17 @@ class Panel:
     def facts(self) -> dict[str, object]:
         """Counts of what came, is missing and was left out, for the artifact."""
         return {**asdict(self.counts), "without_valid": self.without_valid}
+
+    def digest(self) -> str:
+        """sha256 of all that can be learned from: names, times and values before the test part."""
+        found = hashlib.sha256()
+        for one in self._history:
+            found.update(json.dumps([one.frequency, one.ids]).encode())
+            for numbers in (one.offsets, one.starts):
+                found.update(numbers.tobytes())
+            for first in range(0, len(one.values), COPIED_POINTS):
+                found.update(one.values[first : first + COPIED_POINTS].tobytes())
+        return found.hexdigest()
 
     def lines(self) -> list[str]:
         """What the user should hear of the panel; nothing when all is whole."""
