@@ -107,6 +107,16 @@ def test_an_overconfident_run_is_mended_by_what_valid_taught():
     assert sum(b.count for b in made.reliability) == 6000
 
 
+def test_the_interval_holds_the_value_where_resampling_is_biased():
+    """A perfect model on few examples: resamples of it are worse calibrated than it is."""
+    p, labels = world(np.random.default_rng(5), 100)
+    run = Classified.of(frame([p], labels), run="a", task="topics", label_names=LABELS)
+    made = calibrate(run, frame([p], labels), confidence=0.95, resamples=400, seed=0)
+    assert made is not None
+    for measured in (made.before, made.after):
+        assert all(0 <= e.low <= e.value <= e.high for e in measured.values()), measured
+
+
 def test_predictions_without_probabilities_have_no_calibration():
     bare = frame([np.eye(3)], np.arange(3)).select("seed", "id", "label", "predicted")
     run = Classified.of(bare, run="a", task="topics", label_names=LABELS)

@@ -152,10 +152,15 @@ def calibrate(
     cooled = [scaled(p_NC, t) for p_NC, t in zip(tested, temperatures, strict=True)]
 
     def measured(probabilities_SNC: list[Floats]) -> dict[str, Estimate]:
-        draws: Draws = bootstrap(
-            statistic(probabilities_SNC, run.labels_N), run.n, resamples=resamples, seed=seed
+        drawn = bootstrap(statistic(probabilities_SNC, run.labels_N), run.n, resamples=resamples, seed=seed)
+        # resamples repeat examples, which raises an error of bins by itself: that bias is taken off
+        centred_BSM = drawn.draws_BSM - drawn.draws_BSM.mean(axis=0) + drawn.values_SM
+        made = estimates(
+            Draws(drawn.values_SM, centred_BSM, run.n),
+            confidence=confidence,
+            seed=seed,
+            bounds=(0.0, float("inf")),
         )
-        made = estimates(draws, confidence=confidence, seed=seed, bounds=(0.0, float("inf")))
         return dict(zip(MEASURES, made, strict=True))
 
     def curve(probabilities_SNC: list[Floats]) -> list[Bin]:
