@@ -141,7 +141,7 @@ def count_flops(learner: Learner, batch: Batch) -> int:
 
     shapes = FakeTensorMode()
     tensors = [*learner.parameters(), *learner.buffers()]
-    # what a deep copy is told to have copied already it takes as it is: no weight is copied, tied ones stay tied
+    # a deep copy takes what it is told to have copied already: no weight is copied, tied ones stay tied
     shaped = copy.deepcopy(learner, {id(tensor): shapes.from_tensor(tensor) for tensor in tensors})
     given = {name: shapes.from_tensor(value) for name, value in batch.items()}
     with shapes, FlopCounterMode(display=False) as counter:
