@@ -1,7 +1,7 @@
 """What a local checkpoint folder holds: config.json and tensors, read without running anything of it.
 
-Safetensors and JSON alone: a pickle can run code when it is read, `auto_map` asks to run the folder's
-own, and a link that leads out of the folder points at what may change without it.
+Safetensors and JSON alone: a pickle can run code when it is read, and `auto_map` asks to run the folder's
+own. Links are followed: hubs and DVC keep files in a cache and link to them.
 """
 
 import json
@@ -21,7 +21,6 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack")
 def read_config(folder: Path) -> dict[str, Any]:
     """config.json; whatever asks to run code, or cannot be read, is a UserError."""
     path = folder / CONFIG
-    _refuse_link(path, folder)
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -43,7 +42,6 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
 
     tensors: dict[str, Tensor] = {}
     for name in _weight_files(folder):
-        _refuse_link(folder / name, folder)
         try:
             tensors |= load_file(folder / name)
         except (SafetensorError, OSError) as error:
@@ -77,11 +75,3 @@ def _weight_files(folder: Path) -> list[str]:
     if outside := [name for name in files if Path(name).name != name]:
         raise UserError(f"{index}: {outside[0]!r} is outside the folder; make the folder again")
     return files
-
-
-def _refuse_link(path: Path, folder: Path) -> None:
-    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-        raise UserError(
-            f"{path}: a link to {path.resolve()}, outside the folder; copy the folder with its content: "
-            "cp -rL FROM TO"
-        )
