@@ -20,7 +20,7 @@ from seedbed.models import load_pooler
 from seedbed.objectives import PretrainRecipe
 from seedbed.stages import pretrain
 from seedbed.stages.compose import compose_run
-from seedbed.tasks.sequence_classification import EncoderClassifierConfig
+from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
 from seedbed.workspace import Workspace, hash_folder
 from tests.stages.tokens import write_tokens
 

@@ -8,9 +8,10 @@ import torch
 
 from seedbed.models import save_pretrained
 from seedbed.tasks.encoded import VALID_BATCH_TOKENS, EncodedExamples, ExamplePresentations
+from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
 from seedbed.tasks.examples import Example
 from seedbed.tasks.prediction import predict
-from seedbed.tasks.sequence_classification import EncoderClassifierConfig, SequenceClassification
+from seedbed.tasks.sequence_classification import SequenceClassification
 from seedbed.tokenization import Vocabulary, load_tokenizer
 from tests.conformance import check_learner
 from tests.tasks.corpus import documents, write_backbone
@@ -144,7 +145,10 @@ def test_every_epoch_serves_each_example_once_and_steps_are_sorted_by_length(bac
 def test_scoring_batches_hold_each_example_once_within_their_size(backbone: Path) -> None:
     examples = encode(backbone)
     big = EncodedExamples(
-        examples.ids * 20, examples.type_ids * 20, np.tile(examples.labels, 20), examples.pad_id
+        ids=examples.ids * 20,
+        type_ids=examples.type_ids * 20,
+        labels=np.tile(examples.labels, 20),
+        pad_id=examples.pad_id,
     )
     batches = big.by_length()
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(big)))
@@ -161,7 +165,7 @@ def test_scores_equal_scikit_learn_and_predictions(backbone: Path) -> None:
     with torch.no_grad():
         for batch in examples.batches():
             learner.score(batch, accumulator)
-    found = predict(learner, examples, precision="fp32")
+    found = np.stack(predict(learner, examples, precision="fp32"))
     results = accumulator.results()
     assert results["accuracy"] == (found.argmax(1) == examples.labels).mean()
     assert results["macro_f1"] == pytest.approx(

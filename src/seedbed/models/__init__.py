@@ -23,8 +23,15 @@ from seedbed.models.interchange import (
     load_encoder,
     load_pooler,
     load_sequence_classifier,
+    load_token_classifier,
     save_decoder,
     save_pretrained,
+)
+from seedbed.models.token_heads import (
+    SpanClassifier,
+    TokenClassifier,
+    span_classifier_on,
+    token_classifier_on,
 )
 
 DecoderFamily = Annotated[GPT1Config | GPT2Config | GPTNeoConfig | GPTJConfig, Field(discriminator="name")]
@@ -45,6 +52,8 @@ __all__ = [
     "NextSentenceHead",
     "PretrainingHeads",
     "SequenceClassifier",
+    "SpanClassifier",
+    "TokenClassifier",
     "build_sequence_classifier",
     "classifier_on",
     "layer_depths",
@@ -52,6 +61,9 @@ __all__ = [
     "load_encoder",
     "load_pooler",
     "load_sequence_classifier",
+    "load_token_classifier",
     "save_decoder",
     "save_pretrained",
+    "span_classifier_on",
+    "token_classifier_on",
 ]

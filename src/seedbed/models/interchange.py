@@ -12,7 +12,7 @@ ours draws a new one. The class named in `architectures` loads with nothing miss
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 
@@ -36,6 +36,7 @@ from seedbed.models.layout import (
     rename_encoder,
     to_config,
 )
+from seedbed.models.token_heads import SpanClassifier, TokenClassifier
 from seedbed.weights import write_weights
 from seedbed.workspace import write_json
 
@@ -43,7 +44,14 @@ WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
-Head = MaskedLMHead | PretrainingHeads | DiscriminatorHead | SequenceClassifier
+Head = MaskedLMHead | PretrainingHeads | DiscriminatorHead | SequenceClassifier | TokenClassifier
+
+
+_CALLED: Mapping[Kind, str] = {
+    "sequence_classification": "sequence classifier",
+    "token_classification": "token classifier",
+    "question_answering": "finder of answers",
+}
 
 
 class Loaded(NamedTuple):
@@ -72,10 +80,10 @@ def save_pretrained(
     if labels is not None:
         config["id2label"] = {str(index): label for index, label in enumerate(labels)}
         config["label2id"] = {label: index for index, label in enumerate(labels)}
-    elif isinstance(head, SequenceClassifier):
+    elif isinstance(head, SequenceClassifier | TokenClassifier):
         config["id2label"] = {str(index): f"LABEL_{index}" for index in range(head.num_labels)}
         config["label2id"] = {f"LABEL_{index}": index for index in range(head.num_labels)}
-    if isinstance(head, SequenceClassifier):
+    if isinstance(head, SequenceClassifier | TokenClassifier):
         config["classifier_dropout"] = head.head.dropout
     tensors = encoder_tensors(encoder, prefix="" if kind == "none" else f"{encoder.config.family}.")
     if part is not None:
@@ -115,6 +123,10 @@ def _kind(head: Head | None) -> tuple[Kind, nn.Module | None]:
             return "replaced_token_detection", head
         case SequenceClassifier():
             return "sequence_classification", head.head
+        case SpanClassifier():
+            return "question_answering", head.head
+        case TokenClassifier():
+            return "token_classification", head.head
 
 
 def load_encoder(
@@ -173,28 +185,59 @@ def load_pooler(folder: Path) -> nn.Linear | None:
 
 def load_sequence_classifier(folder: Path) -> SequenceClassifier:
     """The classifier that `save_pretrained` or Hugging Face wrote."""
+    written, encoder, tensors = _read_whole(folder)
+    classifier = SequenceClassifier(encoder, num_labels=_num_labels(written), dropout=_head_dropout(written))
+    _fill_head(classifier.head, tensors, encoder, "sequence_classification", folder, written)
+    return classifier
+
+
+def load_token_classifier(folder: Path, head: Literal["tokens", "spans"]) -> TokenClassifier:
+    """The classifier of tokens, or of the ends of answers, that `save_pretrained` or Hugging Face wrote."""
+    written, encoder, tensors = _read_whole(folder)
+    classifier = (
+        SpanClassifier(encoder)
+        if head == "spans"
+        else TokenClassifier(encoder, num_labels=_num_labels(written), dropout=_head_dropout(written))
+    )
+    kind: Kind = "question_answering" if head == "spans" else "token_classification"
+    _fill_head(classifier.head, tensors, encoder, kind, folder, written)
+    return classifier
+
+
+def _read_whole(folder: Path) -> tuple[dict[str, Any], Encoder, dict[str, Tensor]]:
+    """A folder's config.json, its encoder, and all its tensors."""
     written = _read_config(folder)
-    config = from_config(written, folder)
-    encoder = _empty(written, config)
+    encoder = _empty(written, from_config(written, folder))
     tensors = _read_tensors(folder)
     _fill(encoder, _encoder_state(tensors, encoder, folder), folder)
-    dropout = written.get("classifier_dropout")
+    return written, encoder, tensors
+
+
+def _num_labels(written: Mapping[str, Any]) -> int:
     labels = written.get("id2label")
-    num_labels = len(labels) if isinstance(labels, dict) else int(written.get("num_labels", 2))
-    classifier = SequenceClassifier(
-        encoder, num_labels=num_labels, dropout=None if dropout is None else float(dropout)
-    )
-    names = {
-        name: head_name(name, config.family, "sequence_classification")
-        for name in classifier.head.state_dict()
-    }
+    return len(labels) if isinstance(labels, dict) else int(written.get("num_labels", 2))
+
+
+def _head_dropout(written: Mapping[str, Any]) -> float | None:
+    dropout = written.get("classifier_dropout")
+    return None if dropout is None else float(dropout)
+
+
+def _fill_head(
+    head: nn.Module,
+    tensors: Mapping[str, Tensor],
+    encoder: Encoder,
+    kind: Kind,
+    folder: Path,
+    written: Mapping[str, Any],
+) -> None:
+    names = {name: head_name(name, encoder.config.family, kind) for name in head.state_dict()}
     if missing := sorted(set(names.values()) - tensors.keys()):
         raise UserError(
-            f"{folder / WEIGHTS}: no {missing[0]}; this is no sequence classifier "
+            f"{folder / WEIGHTS}: no {missing[0]}; this is no {_CALLED[kind]} "
             f"(architectures {written.get('architectures')}); give a fine-tuned folder"
         )
-    _fill(classifier.head, {ours: tensors[theirs] for ours, theirs in names.items()}, folder)
-    return classifier
+    _fill(head, {ours: tensors[theirs] for ours, theirs in names.items()}, folder)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

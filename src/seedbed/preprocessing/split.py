@@ -1,11 +1,12 @@
 """The split of a corpus: a function of one document alone, so growth moves nothing."""
 
 import hashlib
+from typing import Literal
 
 from pydantic import Field
 
 from seedbed.config import Strict, UserError
-from seedbed.corpora.base import Document, Split
+from seedbed.corpora.base import SPLITS, Document, Split
 
 _BUCKETS = 1000
 _PERSON = b"seedbed-split"
@@ -31,6 +32,11 @@ class Splitting(Strict):
                 f"{self.test_permille} leave no train; together they must be below {_BUCKETS}"
             )
 
+    def wanted(self) -> frozenset[Split]:
+        """The splits that must not be empty."""
+        shares = {"train": 1, "valid": self.valid_permille, "test": self.test_permille}
+        return frozenset(split for split in SPLITS if shares[split])
+
     def assign(self, document: Document) -> Split:
         """The split of a document whose text is normalised."""
         bucket = self.bucket(self._key(document))
@@ -54,3 +60,27 @@ class Splitting(Strict):
                 "name one of them in the reader's `meta` or group by content"
             )
         return document.meta[self.group]
+
+
+class PublishedSplitConfig(Strict):
+    """The publisher's splits, as reader `published` marks them. Nothing ever moves into or out of test.
+
+    Where the publisher names no valid split, `valid_permille` of train become one, by a hash of the text:
+    documents that share their text (a premise with several hypotheses) stay together.
+    """
+
+    name: Literal["published"]
+    valid_permille: int = Field(0, ge=0, lt=_BUCKETS, description="0: the publisher has a valid split")
+
+    def check(self, where: str) -> None:
+        """Nothing can contradict."""
+
+    def wanted(self) -> frozenset[Split]:
+        return frozenset(SPLITS)
+
+    def assign(self, document: Document) -> Split:
+        for split in SPLITS:
+            if document.meta.get("split") == split:
+                carved = split == "train" and Splitting.bucket(document.text) < self.valid_permille
+                return "valid" if carved else split
+        raise UserError(f"document {document.id}: its meta names no split; read it with reader `published`")

@@ -5,27 +5,15 @@ Shapes: B examples, C classes.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
 from seedbed import metrics
-from seedbed.config import Strict
-from seedbed.data.randomness import derive_seed
-from seedbed.learner import Accumulator, Batch, Learner
-from seedbed.models import (
-    SequenceClassifier,
-    build_sequence_classifier,
-    classifier_on,
-    load_encoder,
-    load_pooler,
-)
-from seedbed.tokenization import Vocabulary
+from seedbed.learner import Accumulator, Batch
+from seedbed.tasks.text_learner import TextLearner
 
 
 class ClassificationScores(Accumulator):
@@ -42,19 +30,12 @@ class ClassificationScores(Accumulator):
         }
 
 
-class SequenceClassification(Learner):
+class SequenceClassification(TextLearner):
     """Single texts and pairs alike: a pair's parts differ by their token types."""
 
-    def __init__(self, classifier: SequenceClassifier) -> None:
-        super().__init__()
-        self.classifier = classifier
-
-    def logits(self, batch: Batch) -> Tensor:
-        """logits_BC in fp32 (or fp64), whatever the precision they were computed in."""
-        logits_BC: Tensor = self.classifier(
-            batch["input_ids"], batch["attention_mask"], batch["token_type_ids"]
-        )
-        return logits_BC.float() if logits_BC.dtype in (torch.bfloat16, torch.float16) else logits_BC
+    def outputs(self, batch: Batch) -> Tensor:
+        """probabilities_BC."""
+        return self.logits(batch).double().softmax(1)
 
     def counts(self, batch: Batch) -> dict[str, Tensor]:
         return {"examples": torch.tensor(len(batch["labels"]))}
@@ -73,39 +54,3 @@ class SequenceClassification(Learner):
         confusion = torch.bincount(cells, minlength=classes**2).view(classes, classes)
         accumulator.add("confusion", confusion)
         accumulator.add("loss", F.cross_entropy(logits_BC, labels_B, reduction="sum"))
-
-
-class EncoderClassifierConfig(Strict):
-    """The backbone with a new head. `random` keeps its shape and vocabulary and forgets its weights."""
-
-    name: Literal["encoder"]
-    weights: Literal["pretrained", "random"]
-    dropout: float = Field(0.1, ge=0, lt=1, description="of embeddings and layers while fine-tuning")
-    attention_dropout: float = Field(0.1, ge=0, lt=1)
-    classifier_dropout: float = Field(0.1, ge=0, lt=1)
-
-    def build(self, backbone: Path, *, num_labels: int, seed: int) -> SequenceClassification:
-        """The Learner before its first step; what is not loaded is a function of `seed`.
-
-        A BERT that learned to predict the next sentence lends its pooler; any other head is new.
-        """
-        loaded = load_encoder(backbone, dropout=self.dropout, attention_dropout=self.attention_dropout)
-        if self.weights == "random":
-            return SequenceClassification(
-                build_sequence_classifier(
-                    loaded.config,
-                    Vocabulary.load(backbone),
-                    num_labels=num_labels,
-                    dropout=self.classifier_dropout,
-                    seed=derive_seed(seed, "encoder"),
-                )
-            )
-        return SequenceClassification(
-            classifier_on(
-                loaded.encoder,
-                num_labels=num_labels,
-                dropout=self.classifier_dropout,
-                seed=derive_seed(seed, "head"),
-                pooler=load_pooler(backbone),
-            )
-        )
