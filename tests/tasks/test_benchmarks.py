@@ -28,7 +28,7 @@ SETS = {
     "kornli": ("kornli", "kornli", 2_490, 5_010),
     "klue_ner": ("klue_ner", "klue_ner", 5_000, 5_000),
     "gum_ner": ("gum_ner", "entities", 2_495, 1_000),
-    "broad_twitter": ("broad_twitter", "entities", 5_200 + 2_001, 2_000),
+    "broad_twitter": ("broad_twitter", "entities", 5_338 + 2_001, 2_000),
 }
 WHOLE = {
     "qnli": ("qnli", 5_463),

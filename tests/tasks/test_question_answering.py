@@ -10,7 +10,7 @@ import torch
 
 from seedbed.config import UserError
 from seedbed.corpora import Document
-from seedbed.tasks.answers import compare, normalised
+from seedbed.tasks.answer_texts import compare, normalised
 from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
 from seedbed.tasks.question_answering import QuestionAnswering, QuestionAnsweringConfig
 from seedbed.tasks.windows import EncodedWindows, best_answers

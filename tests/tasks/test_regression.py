@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -33,6 +34,19 @@ def test_correlations_are_scipys_with_ties_and_when_resampled() -> None:
         wanted = [theirs(actual[chosen], predicted[chosen]).statistic for chosen in drawn]
         np.testing.assert_allclose(ours(actual, predicted, weights), wanted, atol=1e-12)
     assert np.isnan(pearson(actual, np.ones(300))[0])
+
+
+def test_f1_at_a_threshold_is_scikit_learns() -> None:
+    from sklearn.metrics import f1_score
+
+    rng = np.random.default_rng(5)
+    actual = rng.integers(0, 26, 100) / 5.0
+    predicted = actual + rng.normal(0, 1, 100)
+    frame = pl.DataFrame({"label": actual, "predicted": predicted})
+    given = RegressionConfig.parse({"name": "regression", "threshold": 3.0}, where="task")
+    found = given.scores(frame, given.learn([]))
+    assert found["f1"] == pytest.approx(f1_score(actual >= 3, predicted >= 3), abs=1e-12)
+    assert "f1" not in TASK.scores(frame, TASK.learn([]))
 
 
 def test_a_score_that_is_no_number_is_the_users_fault() -> None:

@@ -8,6 +8,7 @@ import polars as pl
 from seedbed.evaluation.classification import Classified
 from seedbed.evaluation.comparisons import Verdict
 from seedbed.evaluation.intervals import Estimate
+from seedbed.evaluation.scored import Scored
 from seedbed.evaluation.series import Forecasted
 
 ALL = "all"
@@ -88,3 +89,5 @@ class Findings:
     commit: str
     lock_digest: str
     fingerprint: str
+    scored: Sequence[Scored] = ()
+    """Text runs whose answers are more than a label."""

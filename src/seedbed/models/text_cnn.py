@@ -24,6 +24,7 @@ class TextCNN(nn.Module):
     ) -> None:
         super().__init__()
         self.dropout = dropout
+        self.edge = max(widths) - 1
         self.token = nn.Embedding(vocabulary_size, embedding_size)
         self.convolutions = nn.ModuleList(nn.Conv1d(embedding_size, num_filters, width) for width in widths)
         self.out = nn.Linear(num_filters * len(widths), num_outputs)
@@ -36,14 +37,13 @@ class TextCNN(nn.Module):
         del token_type_ids_BL
         mask_BL1 = attention_mask_BL.unsqueeze(2)
         embedded_BEL = (self.token(input_ids_BL) * mask_BL1).transpose(1, 2)
-        widest = max(convolution.kernel_size[0] for convolution in self.convolutions)  # type: ignore[index]
-        embedded_BEL = nn.functional.pad(embedded_BEL, (widest - 1, widest - 1))
+        embedded_BEL = nn.functional.pad(embedded_BEL, (self.edge, self.edge))
         length_B1 = attention_mask_BL.sum(1, keepdim=True)
         features = []
         for convolution in self.convolutions:
             found_BFW = convolution(embedded_BEL).relu()
             first_W = torch.arange(found_BFW.shape[2], device=found_BFW.device)
-            inside_BW = first_W < length_B1 + widest - 1
+            inside_BW = first_W < length_B1 + self.edge
             features.append(found_BFW.masked_fill(~inside_BW.unsqueeze(1), 0.0).amax(2))
         logits_BC: Tensor = self.out(drop(torch.cat(features, 1), self.dropout, self.training))
         return logits_BC

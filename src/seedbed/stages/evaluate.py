@@ -1,6 +1,7 @@
 """evaluate: open the test splits once, score every run that params.yaml names, write reports/."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -11,11 +12,13 @@ from seedbed.evaluation.assess import assess_panel, assess_text
 from seedbed.evaluation.classification import Classified
 from seedbed.evaluation.findings import ALL, Findings, PanelResult
 from seedbed.evaluation.report import render
+from seedbed.evaluation.scored import Scored, score
 from seedbed.evaluation.series import Forecasted, score_series
 from seedbed.evaluation.sources import read_counts, read_curves, read_lineage, read_numbers
 from seedbed.forecasting import ForecastRecipe
 from seedbed.progress import track
-from seedbed.tasks import label_names, predict_test
+from seedbed.tasks import ClassificationTask, FinetuneRecipe, label_names, predict_test
+from seedbed.tasks.prediction import read_facts
 from seedbed.tracking import open_run
 from seedbed.tracking.lineage import commit, datasets
 from seedbed.workspace import Workspace, hash_json
@@ -74,16 +77,45 @@ def find(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> Findings
         commit=commit(workspace.root),
         lock_digest=workspace.lock_digest,
         fingerprint=workspace.fingerprint,
+        scored=_scored(workspace, recipe, lock, key),
     )
+
+
+def _labelling(lock: "Lock") -> dict[str, FinetuneRecipe]:
+    """The text runs whose task gives each text its label."""
+    return {n: r for n, r in sorted(lock.finetune.items()) if isinstance(r.task, ClassificationTask)}
+
+
+def _scored(workspace: Workspace, evaluate: EvaluateRecipe, lock: "Lock", key: TestSplit) -> list[Scored]:
+    """The other text runs."""
+    found = []
+    for name in sorted(set(lock.finetune) - set(_labelling(lock))):
+        recipe, folder = lock.finetune[name], workspace.input("finetune", name)
+        corpus = workspace.input("preprocess", recipe.corpus)
+        frame = predict_test(recipe, folder, corpus, key, threads=workspace.machine.threads)
+        found.append(
+            score(
+                frame,
+                partial(recipe.task.statistics, facts=read_facts(folder)),
+                run=name,
+                task=recipe.task.title(recipe.corpus),
+                resamples=evaluate.resamples,
+                confidence=evaluate.confidence,
+                seed=evaluate.seed,
+            )
+        )
+    return found
 
 
 def _classified(workspace: Workspace, lock: "Lock", key: TestSplit) -> list[Classified]:
     found = []
-    for name, recipe in track(sorted(lock.finetune.items()), "test splits", len(lock.finetune), "run"):
+    labelling = _labelling(lock)
+    for name, recipe in track(labelling.items(), "test splits", len(labelling), "run"):
         folder = workspace.input("finetune", name)
         corpus = workspace.input("preprocess", recipe.corpus)
         frame = predict_test(recipe, folder, corpus, key, threads=workspace.machine.threads)
-        found.append(Classified.of(frame, run=name, task=recipe.task.name, label_names=label_names(folder)))
+        task = recipe.task.title(recipe.corpus)
+        found.append(Classified.of(frame, run=name, task=task, label_names=label_names(folder)))
     return found
 
 

@@ -71,6 +71,7 @@ class FinetuneRecipe(Training):
 
 
 __all__ = [
+    "ClassificationTask",
     "Classifier",
     "EncoderClassifierConfig",
     "Example",

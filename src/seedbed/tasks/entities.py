@@ -44,7 +44,7 @@ def entity_counts(
     return kinds, counts_NTK
 
 
-def f1(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """F1 of counts (..., 3): right, actual, predicted; 0 where there is nothing."""
+def f1(counts: npt.NDArray[np.float64], *, empty: float = 0.0) -> npt.NDArray[np.float64]:
+    """F1 of counts (..., 3): right, actual, predicted; `empty` where there is nothing."""
     given = counts[..., 1] + counts[..., 2]
-    return np.where(given > 0, 2 * counts[..., 0] / np.where(given > 0, given, 1.0), 0.0)
+    return np.where(given > 0, 2 * counts[..., 0] / np.where(given > 0, given, 1.0), empty)

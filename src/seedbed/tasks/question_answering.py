@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from seedbed.config import UserError
 from seedbed.corpora import Document
 from seedbed.learner import Accumulator, Batch, MeanAccumulator
-from seedbed.tasks.answers import Script, compare
+from seedbed.tasks.answer_texts import Script, compare
 from seedbed.tasks.benchmark import Benchmark, field_of, json_of
 from seedbed.tasks.encoded import EncodedRows
 from seedbed.tasks.examples import Head, Labelled, TaskFacts, WeightedScores

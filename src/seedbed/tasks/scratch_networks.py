@@ -14,6 +14,7 @@ from torch import nn
 
 from seedbed.config import UserError
 from seedbed.data.randomness import derive_seed
+from seedbed.fidelity import Deviation
 from seedbed.models.recurrent import RecurrentClassifier
 from seedbed.models.text_cnn import TextCNN
 from seedbed.models.window import WindowClassifier
@@ -129,3 +130,22 @@ class WindowConfig(ScratchConfig):
             num_outputs=num_outputs,
             dropout=self.dropout,
         )
+
+
+DEVIATIONS = (
+    Deviation(
+        system="Text CNN",
+        theirs="Each filter's weights are kept within a norm of 3; Adadelta; words with word2vec's vectors.",
+        ours="No bound on norms, the recipe's optimizer, new vectors of the backbone's pieces (the paper's "
+        "CNN-rand).",
+        why="Held against a pretrained encoder, a baseline reads the same tokens and has no pretraining.",
+        source="Kim 2014, arXiv 1408.5882, sections 2.1 and 3.1",
+    ),
+    Deviation(
+        system="CS224N",
+        theirs="The window's centre is scored as a place or not, by a margin.",
+        ours="Cross-entropy over all tags.",
+        why="Whole entities are scored, so every tag is needed.",
+        source="Stanford CS224N, lecture on word windows; Collobert et al. 2011, section 3.2.1",
+    ),
+)
