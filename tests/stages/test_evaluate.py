@@ -17,6 +17,7 @@ from seedbed.config import Machine
 from seedbed.evaluation import EvaluateRecipe
 from seedbed.forecasting import LongConfig
 from seedbed.stages import evaluate
+from seedbed.tasks.topics import TopicsConfig
 from seedbed.workspace import Workspace, artifact, write_json
 
 SOURCE = Path(evaluate.__file__).parents[1]
@@ -90,7 +91,8 @@ def make(root: Path) -> tuple[Workspace, Any]:
     pretrain = root / "models/pretrain/electra"
     pretrain.mkdir(parents=True)
     write_json(pretrain / "metrics.json", {"valid/loss": 5.5})
-    finetune = SimpleNamespace(corpus="docs", task=SimpleNamespace(name="topics"), seeds=(0, 1))
+    topics = TopicsConfig(name="topics", num_train=2, num_valid=2, num_test=2)
+    finetune = SimpleNamespace(corpus="docs", task=topics, seeds=(0, 1))
     forecast = SimpleNamespace(source="classics", panel=PANEL)
     lock = SimpleNamespace(
         preprocess={"docs": None},

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from seedbed.config import UserError
 from seedbed.corpora import Document
+from seedbed.fidelity import Deviation
 from seedbed.learner import Accumulator, Batch, MeanAccumulator
 from seedbed.tasks.answer_texts import Script, compare
 from seedbed.tasks.benchmark import Benchmark, field_of, json_of
@@ -202,3 +203,22 @@ class QuestionAnsweringConfig(Benchmark[Question]):
             "exact_match": lambda weights_BN: weights_BN @ exact_N / weights_BN.sum(1),
             "f1": lambda weights_BN: weights_BN @ f1_N / weights_BN.sum(1),
         }
+
+
+DEVIATIONS = (
+    Deviation(
+        system="BERT",
+        theirs="An answer's pieces are put together again and matched to the paragraph's words.",
+        ours="An answer is the paragraph's characters that its pieces stand for.",
+        why="The tokenizer knows the characters of each piece; guessing them fails for a part of a word, "
+        "which is what a Korean answer without its particle is.",
+        source="google-research/bert run_squad.py, get_final_text",
+    ),
+    Deviation(
+        system="BERT",
+        theirs="The n best answers of all windows are taken after the best ends of each window are paired.",
+        ours="The same; of equal scores the first in the paragraph stands first.",
+        why="So that a table has one order.",
+        source="google-research/bert run_squad.py, write_predictions",
+    ),
+)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from seedbed.fidelity import Deviation
 from seedbed.tasks.encoded import EncodedRows, Labels
 
 if TYPE_CHECKING:
@@ -133,22 +132,3 @@ def best_answers(window: Window, logits_L2: Floats, *, num_best: int, max_answer
         if a <= b < a + max_answer
     ]
     return sorted(found, key=lambda one: (-one.score, one.start, one.end))[:num_best]
-
-
-DEVIATIONS = (
-    Deviation(
-        system="BERT",
-        theirs="An answer's pieces are put together again and matched to the paragraph's words.",
-        ours="An answer is the paragraph's characters that its pieces stand for.",
-        why="The tokenizer knows the characters of each piece; guessing them fails for a part of a word, "
-        "which is what a Korean answer without its particle is.",
-        source="google-research/bert run_squad.py, get_final_text",
-    ),
-    Deviation(
-        system="BERT",
-        theirs="The n best answers of all windows are taken after the best ends of each window are paired.",
-        ours="The same; of equal scores the first in the paragraph stands first.",
-        why="So that a table has one order.",
-        source="google-research/bert run_squad.py, write_predictions",
-    ),
-)
