@@ -117,7 +117,7 @@ class TfidfConfig(Strict):
         weights, bias = model.coef_, model.intercept_
         if num_labels == 2:  # scikit-learn keeps one row for two classes
             weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
-        assert len(bias) == num_labels, "every label has a train example: see check_examples"
+        assert len(bias) == num_labels, "every label has a train example: see ClassificationTask.check"
         return TfidfClassifier(
             vocabulary, idf_K, np.ascontiguousarray(weights), np.ascontiguousarray(bias), self.max_ngram
         )
