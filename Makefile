@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup repro suite test slow cluster bench-precision bench-pretrain bench-loop check format docs notebooks ui clean
+.PHONY: help setup repro suite test slow cluster bench-precision bench-pretrain bench-loop bench-forecast check format docs notebooks ui clean
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -31,6 +31,7 @@ help:
 	@echo 'make bench-precision   tokens per second in fp32 and bf16, ARGS="--threads 1"'
 	@echo 'make bench-pretrain    steps beside transformers, ARGS="--threads 1 --precision fp32"'
 	@echo 'make bench-loop        the loop around a step, and the loader'
+	@echo 'make bench-forecast    N-BEATS beside neuralforecast, ARGS="--peer-python PATH"'
 	@echo 'make format     let ruff write the format      make docs: write the generated pages'
 	@echo 'make clean      remove caches (never data, models or checkpoints)'
 
@@ -70,6 +71,9 @@ bench-pretrain: setup
 
 bench-loop: setup
 	@python benchmarks/loop.py $(ARGS)
+
+bench-forecast: setup
+	@python benchmarks/forecast.py $(ARGS)
 
 check: setup
 	ruff check .

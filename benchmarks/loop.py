@@ -7,7 +7,7 @@ and agrees on stopping, and neither validates nor saves within the timed steps. 
 its memory before and after batches from all over the store. The last lines are the goals.
 """
 
-from steps import train_step, vocabulary  # before numpy and torch: it settles threads and memory
+import settle  # noqa: F401  before numpy and torch
 
 # isort: split
 import argparse
@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
+from steps import train_step, vocabulary
 
 from seedbed.config import Machine
 from seedbed.data import DynamicConfig, FullSentencesConfig

@@ -4,7 +4,7 @@ Run: make bench-precision (ARGS="--threads 1 --seconds 4 --rounds 5"). A step is
 Lightning: corrupt, forward, backward, clip, AdamW. Medians of the rounds; the last lines are the goals.
 """
 
-from steps import train_step, vocabulary  # before numpy and torch: it settles threads and memory
+import settle  # noqa: F401  before numpy and torch
 
 # isort: split
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
+from steps import train_step, vocabulary
 
 from seedbed.models import EncoderConfig
 from seedbed.objectives import MaskedLMConfig, ReplacedTokenDetectionConfig

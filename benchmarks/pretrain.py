@@ -8,7 +8,7 @@ with the others. Model FLOP utilisation (MFU) is against the fastest matrix prod
 lines are the goals.
 """
 
-from steps import train_step, vocabulary  # before numpy and torch: it settles threads and memory
+import settle  # noqa: F401  before numpy and torch
 
 # isort: split
 import argparse
@@ -21,6 +21,7 @@ from itertools import cycle
 import numpy as np
 import torch
 from huggingface_steps import Shape, Step, electra, roberta
+from steps import train_step, vocabulary
 from torch import Tensor
 
 from seedbed.models import EncoderConfig

@@ -1,12 +1,4 @@
-"""A bare training step as the loop makes it, and the process as the command line sets it: import it first."""
-
-import os
-
-from seedbed.process import keep_freed_memory, limit_threads
-
-SPIN = 10_000
-limit_threads(int(os.environ.get("OMP_NUM_THREADS", "2")), spin=SPIN)
-keep_freed_memory()
+"""A bare training step as the loop makes it, and a vocabulary for it."""
 
 import torch
 

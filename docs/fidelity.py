@@ -22,7 +22,8 @@ HEAD = """# Fidelity: where we differ from the published systems
 Made by `make docs`; do not edit. The entries stand beside the code they describe, in the `DEVIATIONS` of its
 module. What is not listed is meant to be as published, and is a fault if it is not. Networks are not listed:
 every family gives the logits and gradients of transformers' class on the same weights
-(`tests/models/test_reference.py`, `tests/models/test_decoder.py`).
+(`tests/models/test_reference.py`, `tests/models/test_decoder.py`), and ELMo, which has none there, the layers
+of torch's LSTMs (`tests/models/test_elmo.py`).
 """
 RECIPES = """## Recipes
 

@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 from docs.generated import write_or_check
 from seedbed.config import Machine
 from seedbed.recipes import Lock
+from seedbed.stages.forecast_file import FileOptions
 from seedbed.stages.generate import GenerateOptions
 from seedbed.stages.plan import ProbeOptions
 from seedbed.stages.score import ScoreOptions
@@ -120,7 +121,7 @@ def section(model: type[BaseModel]) -> str:
 
 
 def page() -> str:
-    options = [GenerateOptions, ScoreOptions, ProbeOptions]
+    options = [FileOptions, GenerateOptions, ScoreOptions, ProbeOptions]
     return "\n".join([HEAD, *(section(model) for model in [Machine, *options, *reachable(Lock)])])
 
 

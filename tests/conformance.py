@@ -12,9 +12,12 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing
 from torch import Tensor
+from torch.distributed.device_mesh import init_device_mesh
 from torch.nn.parallel import DistributedDataParallel
 
 from seedbed.learner import Batch, Learner
+from seedbed.training import predict_scores
+from seedbed.training.sharding import shard, whole
 
 MakeLearner = Callable[[], Learner]
 
@@ -112,8 +115,11 @@ def check_two_processes(
     *,
     halves: Sequence[Batch] | None = None,
     tolerance: float = 1e-6,
+    scores: bool = True,
 ) -> None:
-    """The gradient of two processes with a part of a batch each is that of one with the whole.
+    """The gradient of two processes with a part of a batch each is that of one with the whole; and of two
+    that share the weights between them too, which also score as one does (unless `scores` is False, for a
+    batch that only trains).
 
     By default each tensor of the batch is cut in two. Compared in fp64 without dropout (random numbers
     of a half are not half the random numbers).
@@ -122,32 +128,52 @@ def check_two_processes(
         halves = [{name: tensor.chunk(2)[rank] for name, tensor in batch.items()} for rank in range(2)]
     learner = make_learner().double().eval()
     learner.whole_loss(_double(batch))["loss"].backward()
+    # three batches for two processes
+    scored = [_double(half) for half in [*halves, halves[0]]] if scores else []
+    sums = predict_scores(learner, scored, precision="fp32").sums
     with TemporaryDirectory() as folder:
         torch.multiprocessing.spawn(
-            _one_of_two, args=(make_learner, [dict(half) for half in halves], folder), nprocs=2
+            _one_of_two, args=(make_learner, [dict(half) for half in halves], scored, folder), nprocs=2
         )
-        shared = torch.load(Path(folder) / "gradients.pt", weights_only=True)
-    for name, parameter in learner.named_parameters():
-        if parameter.grad is None:
-            continue
-        difference = float((parameter.grad - shared[name]).abs().max())
-        largest = float(parameter.grad.abs().max())
-        assert difference <= tolerance * max(1.0, largest), f"{name}: gradients differ by {difference:g}"
+        found = torch.load(Path(folder) / "found.pt", weights_only=True)
+    for strategy in ("ddp", "fsdp"):
+        for name, parameter in learner.named_parameters():
+            if parameter.grad is None:
+                continue
+            difference = float((parameter.grad - found[strategy][name]).abs().max())
+            largest = float(parameter.grad.abs().max())
+            assert difference <= tolerance * max(1.0, largest), (
+                f"{strategy}: {name}: gradients differ by {difference:g}"
+            )
+    for name, value in sums.items():
+        torch.testing.assert_close(found["sums"][name], value, rtol=tolerance, atol=tolerance)
 
 
-def _one_of_two(rank: int, make_learner: MakeLearner, halves: list[Batch], folder: str) -> None:
+def _one_of_two(
+    rank: int, make_learner: MakeLearner, halves: list[Batch], scored: list[Batch], folder: str
+) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     learner = make_learner().double().eval()
     counts = [learner.counts(_double(half)) for half in halves]
-    model = _LossOnly(learner, {name: counts[0][name] + counts[1][name] for name in counts[0]})
+    total = {name: counts[0][name] + counts[1][name] for name in counts[0]}
+    model = _LossOnly(learner, total)
     parallel = DistributedDataParallel(model)
     (2 * parallel(_double(halves[rank]))).backward()  # processes average, parts add up
+    found: dict[str, dict[str, Tensor]] = {"ddp": _gradients(learner)}
+    sharded = make_learner().double().eval()
+    shard(sharded, init_device_mesh("cpu", (2,)))
+    found["sums"] = predict_scores(sharded, scored, precision="fp32").sums
+    (2 * sharded.training_loss(_double(halves[rank]), total)["loss"]).backward()
+    found["fsdp"] = {name: whole(value) for name, value in _gradients(sharded).items()}
     if rank == 0:
-        found = {name: p.grad for name, p in model.learner.named_parameters() if p.grad is not None}
-        torch.save(found, Path(folder) / "gradients.pt")
+        torch.save(found, Path(folder) / "found.pt")
     dist.barrier()
     dist.destroy_process_group()
+
+
+def _gradients(module: torch.nn.Module) -> dict[str, Tensor]:
+    return {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
 
 
 class _LossOnly(torch.nn.Module):

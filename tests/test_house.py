@@ -42,7 +42,7 @@ def test_the_import_contract_is_kept() -> None:
 @pytest.mark.parametrize(
     ("file", "line", "contract"),
     [
-        ("metrics.py", "from seedbed.models import encoder", "Imports go only downward"),
+        ("metrics/forecasts.py", "from seedbed.models import encoder", "Imports go only downward"),
         ("corpora/base.py", "import seedbed.tokenization", "rooms on one floor"),
         ("training/module.py", "import seedbed.models.encoder", "The training loop knows no network"),
         ("models/encoder.py", "import pytorch_lightning", "pytorch_lightning has one door"),
@@ -105,9 +105,18 @@ def test_the_lock_file_is_exactly_what_the_project_needs() -> None:
     assert locked() == installed_closure()
 
 
-@pytest.mark.parametrize("name", ["local", "gpu", "slurm"])
+MACHINES = sorted(path.stem for path in (ROOT / "conf/machine").glob("*.yaml") if "." not in path.stem)
+
+
+@pytest.mark.parametrize("name", MACHINES)
 def test_machine_files_load(name: str) -> None:
-    load_machine(ROOT, {"SEEDBED_MACHINE": name})
+    machine = load_machine(ROOT, {"SEEDBED_MACHINE": name})
+    assert machine.num_nodes == 1 or machine.launcher == "slurm"
+    assert machine.world_size > 1 or machine.strategy == "ddp", "one device has nothing to share"
+
+
+def test_there_are_machine_files_for_one_device_for_eight_and_for_many_nodes() -> None:
+    assert {"local", "gpu", "gpu8", "gpu8_fsdp", "slurm", "slurm_nodes"} <= set(MACHINES)
 
 
 def test_every_verb_has_its_stage_file() -> None:

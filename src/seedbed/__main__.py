@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedbed import __version__
-from seedbed.config import Interrupted, Machine, UserError, load_machine, rank_and_world
+from seedbed.config import MACHINE_VARIABLE, Interrupted, Machine, UserError, load_machine, rank_and_world
 from seedbed.process import keep_freed_memory, limit_threads
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED_EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: the same command continues the run
 TRAINING_VERBS = ("pretrain", "finetune", "forecast")
-PRINTING_VERBS = ("generate", "score", "plan", "suite")
+PRINTING_VERBS = ("generate", "score", "plan", "predict", "serve", "suite")
 """Verbs that write no artifact and no scratch: they print what they find, or what they wrote."""
 SUMMARY = {
     "compose": "params.yaml and conf/ into params.lock.yaml",
@@ -34,6 +34,8 @@ SUMMARY = {
     "tune": "search settings of a fine-tuning run on its valid split",
     "plan": "what a pretraining run will take here, from a short probe, and what it took",
     "generate": "continue a prompt with a pretrained decoder",
+    "predict": "labels and probabilities for a file of texts, by a fine-tuned run",
+    "serve": "a fine-tuned run behind HTTP",
     "score": "perplexity and last words of a text file by a pretrained decoder",
     "suite": "write a suite's benchmarks on a backbone into params.yaml",
     "deliver": "send what tracking could not deliver earlier",
@@ -47,8 +49,12 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Text encoders and forecasters from raw data to evaluated models. `dvc repro` runs all.",
         epilog=f"verbs:\n{verbs}\n\nRuns are the names in params.yaml. With key=value the result goes to "
-        "scratch, never into DVC's outs.\ngenerate RUN PROMPT and score RUN FILE take a pretrain run or a "
-        "model folder, and key=value for how; plan RUN takes the run's own keys, and probe.seconds.\n"
+        "scratch, never into DVC's outs.\n"
+        "  forecast FILE          your own series, a .csv or .parquet or a folder/ of them, in any folder\n"
+        "  generate RUN PROMPT    RUN a pretrain run or a model folder, key=value for how\n"
+        "  score RUN FILE         the same\n"
+        "  predict RUN FILE       RUN a finetune run; so for serve RUN\n"
+        "  plan RUN               the run's own keys, and probe.seconds\n"
         "The machine file is chosen by SEEDBED_MACHINE (conf/machine/). "
         "Exit codes: 0 done, 2 your input needs mending, 75 stopped and saved, run again.",
     )
@@ -92,7 +98,10 @@ def _describe_os_error(error: OSError) -> str:
 
 def _dispatch(verb: str, arguments: list[str]) -> None:
     root = Path.cwd()
-    machine = load_machine(root)
+    file = verb == "forecast" and bool(arguments) and _is_file(arguments[0])
+    # a user's own file needs no project around it
+    bare = file and MACHINE_VARIABLE not in os.environ and not (root / "conf" / "machine").is_dir()
+    machine = Machine() if bare else load_machine(root)
     limit_threads(machine.threads, spin=machine.spin)
     keep_freed_memory()
     if verb == "compose":
@@ -103,6 +112,9 @@ def _dispatch(verb: str, arguments: list[str]) -> None:
         _no_more(verb, arguments)
         count = import_module("seedbed.tracking").deliver_all(root / machine.scratch, machine.tracking_uri)
         print(f"deliver: {count} journals are in {machine.tracking_uri}")
+        return
+    if file:
+        import_module("seedbed.stages.forecast_file").run(root, machine, arguments)
         return
     if verb in PRINTING_VERBS:
         import_module(f"seedbed.stages.{verb}").run(root, machine, arguments)
@@ -115,6 +127,11 @@ def _dispatch(verb: str, arguments: list[str]) -> None:
             )
         run, arguments = arguments[0], arguments[1:]
     _run(root, machine, verb, run, arguments)
+
+
+def _is_file(argument: str) -> bool:
+    """A file of series, or a folder of them: written with a slash, for runs have names without one."""
+    return argument.endswith((".csv", ".parquet")) or "/" in argument
 
 
 def _run(root: Path, machine: Machine, verb: str, run: str, overrides: list[str]) -> None:
@@ -193,7 +210,10 @@ def _launch(machine: Machine, verb: str, run: str, overrides: list[str]) -> None
              "--kill-on-bad-exit=1", *seedbed],
         )  # fmt: skip
     if machine.num_nodes > 1:
-        raise UserError("machine file: num_nodes above 1 needs launcher: slurm; set it or use one node")
+        raise UserError(
+            "machine file: num_nodes above 1 needs launcher: slurm, or torchrun started by hand on each node "
+            "(docs/cluster.md); set it, use one node, or start torchrun"
+        )
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={machine.devices}"]
     os.execv(sys.executable, [sys.executable, *torchrun, *seedbed[1:]])
 

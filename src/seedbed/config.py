@@ -144,7 +144,13 @@ class Machine(Strict):
     accelerator: Literal["cpu", "gpu"] = "cpu"
     devices: int = Field(1, ge=1, description="processes per node, one device each")
     num_nodes: int = Field(1, ge=1)
-    strategy: Literal["auto", "ddp"] = "auto"
+    strategy: Literal["ddp", "fsdp"] = Field(
+        "ddp",
+        description="of several devices: ddp has the whole of weights and moments on each, fsdp a share",
+    )
+    activation_checkpointing: bool = Field(
+        False, description="keep only each block's input and compute it again: less memory, a third slower"
+    )
     launcher: Literal["local", "slurm"] = "local"
     threads: int = Field(2, ge=1, description="arithmetic threads per process")
     spin: int = Field(

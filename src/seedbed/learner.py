@@ -47,6 +47,13 @@ class MeanAccumulator(Accumulator):
         }
 
 
+class Repeated(nn.Module):
+    """A part that a network has many of, one after another: devices may hold, fetch and recompute it alone.
+
+    Its weights are read in its `forward` and nowhere else, and it is called as a module.
+    """
+
+
 class Learner(nn.Module, ABC):
     """A network with its loss. Written for one device; the loop adds devices from outside."""
 

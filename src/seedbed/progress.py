@@ -1,4 +1,4 @@
-"""Progress of long work: a bar at a terminal, plain lines in a log, always with a time to finish."""
+"""Progress of long work: a bar at a terminal, plain lines in a log; a time to finish where one is known."""
 
 import sys
 import time
@@ -16,13 +16,13 @@ class Progress:
     def __init__(
         self, label: str, total: int | None, unit: str, done: int = 0, log_seconds: float = 15.0
     ) -> None:
-        self._label, self._total, self._unit = label, total, unit
+        self._label, self._total, self._unit = label, total, f" {unit}"
         self._done, self._start_done = done, done
         self._start = self._last = time.monotonic()
         self._log_seconds = log_seconds
         self._facts = ""
         self._bar = (
-            tqdm(total=total, initial=done, desc=label, unit=unit, leave=False, dynamic_ncols=True)
+            tqdm(total=total, initial=done, desc=label, unit=self._unit, leave=False, dynamic_ncols=True)
             if sys.stderr.isatty()
             else None
         )

@@ -14,7 +14,7 @@ from seedbed.forecasting import ForecastRecipe
 from seedbed.objectives import PretrainRecipe
 from seedbed.preprocessing import PreprocessRecipe
 from seedbed.tasks import FinetuneRecipe
-from seedbed.tokenization import TokenizeRecipe
+from seedbed.tokenization import ExistingTokenizerConfig, ExtendedTokenizerConfig, TokenizeRecipe
 from seedbed.tuning import TuneRecipe
 from seedbed.workspace import hash_bytes, hash_json
 
@@ -49,23 +49,48 @@ class Lock(Strict):
         lock = cls.parse(dict(tree), where)
         for verb, run, field, target_verb, target in lock.links():
             known = getattr(lock, target_verb)
-            if target not in known:
+            foreign = target_verb == "pretrain" and not RUN_NAME.fullmatch(target)
+            if target not in known and not foreign:
                 raise UserError(
                     f"{where}: {verb}.{run}.{field}: no {target_verb} run makes {target!r}; "
                     f"known: {', '.join(known) or 'none'}; add it to params.yaml or choose another"
                 )
         lock.check_backbones(where)
+        lock.check_starts(where)
         return lock
 
     def check_backbones(self, where: str) -> None:
-        """A classifier stands on an encoder; TF-IDF takes no more than the tokenizer beside one."""
-        encoders = [run for run, pretrain in self.pretrain.items() if pretrain.encoder is not None]
+        """A classifier stands on the network it is made for; others take no more than the tokenizer."""
+        networks = {run: pretrain.objective.network for run, pretrain in self.pretrain.items()}
         for run, finetune in self.finetune.items():
-            if finetune.classifier.name == "encoder" and finetune.backbone not in encoders:
+            wanted, found = finetune.classifier.stands_on, networks.get(finetune.backbone)
+            # of a folder its config.json tells, when it is opened
+            if wanted is not None and found is not None and found != wanted:
+                fitting = ", ".join(name for name, network in networks.items() if network == wanted)
                 raise UserError(
-                    f"{where}: finetune.{run}.backbone: {finetune.backbone} is a decoder, classifier encoder "
-                    f"takes an encoder; choose one of {', '.join(encoders) or 'none'}"
+                    f"{where}: finetune.{run}.backbone: {finetune.backbone} is "
+                    f"a{'n' * (found[0] in 'aeiou')} {found}, classifier {finetune.classifier.name} "
+                    f"takes an {wanted}; choose one of {fitting or 'none'}"
                 )
+
+    def check_starts(self, where: str) -> None:
+        """No run begins, by whatever way round, where it ends."""
+        starts = {
+            run: [] if pretrain.start is None else pretrain.start.folders
+            for run, pretrain in self.pretrain.items()
+        }
+        for run in starts:
+            before, waiting = set[str](), list(starts[run])
+            while waiting:
+                name = waiting.pop()
+                if name == run:
+                    raise UserError(
+                        f"{where}: pretrain.{run}.start: the run would begin with its own result; start from "
+                        "another run"
+                    )
+                if name not in before:
+                    before.add(name)
+                    waiting += starts.get(name, [])
 
     def links(self) -> list[tuple[str, str, str, str, str]]:
         """(verb, run, field, target verb, target run) of every reference between runs."""
@@ -74,8 +99,13 @@ class Lock(Strict):
             found.append(("preprocess", run, "source", "fetch", preprocess.source))
         for run, tokenize in self.tokenize.items():
             found.append(("tokenize", run, "corpus", "preprocess", tokenize.corpus))
+            if isinstance(tokenize.tokenizer, ExistingTokenizerConfig | ExtendedTokenizerConfig):
+                checkpoint = tokenize.tokenizer.checkpoint
+                found.append(("tokenize", run, "tokenizer.checkpoint", "pretrain", checkpoint))
         for run, pretrain in self.pretrain.items():
             found.append(("pretrain", run, "tokens", "tokenize", pretrain.tokens))
+            for folder in [] if pretrain.start is None else pretrain.start.folders:
+                found.append(("pretrain", run, "start", "pretrain", folder))
         for run, finetune in self.finetune.items():
             found.append(("finetune", run, "backbone", "pretrain", finetune.backbone))
             found.append(("finetune", run, "corpus", "preprocess", finetune.corpus))

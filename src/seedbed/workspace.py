@@ -25,8 +25,14 @@ ARTIFACTS: Mapping[str, str] = {
 
 
 def artifact(root: Path, verb: str, run: str) -> Path:
-    """The folder that stage `verb` makes for `run`; `evaluate` makes `reports` as a whole."""
-    return root / "reports" if verb == "evaluate" else root / ARTIFACTS[verb] / run
+    """The folder that stage `verb` makes for `run`; `evaluate` makes `reports` as a whole.
+
+    Where a run's name is a path, it leads on from the verb's folder, and an absolute one stands for itself.
+    dvc.yaml joins them in the same way, so DVC sees a foreign folder as a dependency.
+    """
+    if verb == "evaluate":
+        return root / "reports"
+    return Path(os.path.normpath(root / ARTIFACTS[verb] / run))
 
 
 def hash_bytes(data: bytes) -> str:
@@ -146,6 +152,8 @@ def identify(
 ) -> tuple[str, Path]:
     """The run's fingerprint (recipe and content of every input) and its scratch folder."""
     for name, path in inputs.items():
+        if not path.exists() and not path.is_relative_to(root / ARTIFACTS[name.partition("/")[0]]):
+            raise UserError(f"{verb} {run}: {path} is missing; give the path of an existing folder")
         if not path.exists():
             stage = name.replace("/", "@")
             raise UserError(

@@ -3,7 +3,7 @@
 from itertools import chain
 from pathlib import Path
 
-from seedbed.tokenization import ByteLevelBPEConfig
+from seedbed.tokenization import ByteLevelBPEConfig, WordLevelConfig
 from tests.data.token_folder import write_token_folder
 
 ENGLISH = (
@@ -33,7 +33,14 @@ KOREAN = (
 TEXTS = tuple(chain.from_iterable(zip(ENGLISH, KOREAN, strict=True)))
 
 
-def write_tokens(folder: Path, *, vocab_size: int = 500) -> Path:
-    """What the tokenize stage writes; the train split is all the text, the valid split its beginning."""
-    config = ByteLevelBPEConfig(name="byte_level_bpe", vocab_size=vocab_size)
+def write_tokens(folder: Path, *, vocab_size: int = 500, words: bool = False) -> Path:
+    """What the tokenize stage writes; the train split is all the text, the valid split its beginning.
+
+    `words`: whole words, for an ELMo.
+    """
+    config: ByteLevelBPEConfig | WordLevelConfig = (
+        WordLevelConfig(name="word_level", vocab_size=vocab_size)
+        if words
+        else ByteLevelBPEConfig(name="byte_level_bpe", vocab_size=vocab_size)
+    )
     return write_token_folder(folder, config, {"train": TEXTS, "valid": TEXTS[:6]})

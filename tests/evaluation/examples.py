@@ -8,8 +8,10 @@ import polars as pl
 from seedbed.evaluation import EvaluateRecipe
 from seedbed.evaluation.assess import assess_panel, assess_text
 from seedbed.evaluation.classification import Classified
-from seedbed.evaluation.findings import ALL, CorpusCounts, Curve, Findings, Lineage
+from seedbed.evaluation.examine import Evidence, contamination, examine
+from seedbed.evaluation.findings import ALL, Contaminated, CorpusCounts, Curve, Findings, Lineage
 from seedbed.evaluation.series import Forecasted, score_series
+from seedbed.evaluation.text_slices import Text
 
 LABELS = ("한국어", "<script>alert(1)</script>", "mixed 섞임 🙂")
 SEASONALITY = {"yearly": 1, "quarterly": 4}
@@ -37,11 +39,13 @@ def predictions(accuracy: float, *, n: int = 120, seeds: int = 2, stream: int = 
 
 
 def classified(run: str, accuracy: float, **options: int) -> Classified:
-    return Classified.of(predictions(accuracy, **options), run=run, task="topics", label_names=LABELS)
+    return Classified.of(
+        probable(predictions(accuracy, **options)), run=run, task="topics", label_names=LABELS
+    )
 
 
 def panel(num_series: int = 8) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Forecasts (columns naive2 and nbeats-x), truth and history of noisy trends."""
+    """Forecasts (columns naive2 and nbeats-x, its intervals and components), truth and history of noisy trends."""
     rng = np.random.default_rng(7)
     past, future, guesses = [], [], []
     for i in range(num_series):
@@ -55,8 +59,18 @@ def panel(num_series: int = 8) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame
                 near = float(value + rng.normal(0, 0.2))
                 guesses.append((row[0], day, datetime.date(1975, 1, 1), float(values[25]), near))
     columns = ["unique_id", "ds", "y", "frequency"]
+    forecasts = pl.DataFrame(
+        guesses, schema=["unique_id", "ds", "cutoff", "naive2", "nbeats-x"], orient="row"
+    ).with_columns(
+        (pl.col("nbeats-x") - 0.2).alias("nbeats-x-lo-50"),
+        (pl.col("nbeats-x") + 0.2).alias("nbeats-x-hi-50"),
+        (pl.col("nbeats-x") - 1).alias("nbeats-x-lo-95"),
+        (pl.col("nbeats-x") + 1).alias("nbeats-x-hi-95"),
+        (pl.col("nbeats-x") - 3).alias("추세 <trend>"),
+        pl.lit(3.0).alias("season"),
+    )
     return (
-        pl.DataFrame(guesses, schema=["unique_id", "ds", "cutoff", "naive2", "nbeats-x"], orient="row"),
+        forecasts,
         pl.DataFrame(future, schema=columns, orient="row"),
         pl.DataFrame(past, schema=columns, orient="row"),
     )
@@ -65,15 +79,54 @@ def panel(num_series: int = 8) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame
 def forecasted(num_series: int = 8) -> tuple[list[Forecasted], pl.DataFrame]:
     forecasts, truth, history = panel(num_series)
     runs = [
-        score_series(forecasts, truth, history, forecaster=name, panel="classics", seasonality=SEASONALITY)
-        for name in ("naive2", "nbeats-x")
+        score_series(
+            forecasts,
+            truth,
+            history,
+            forecaster=name,
+            panel="classics",
+            seasonality=SEASONALITY,
+            components=components,
+        )
+        for name, components in (("naive2", ()), ("nbeats-x", ("추세 <trend>", "season")))
     ]
     return runs, history
+
+
+HOSTILE = "<img src=x onerror=alert(1)> 한국어 문장 {{ 7 * 7 }} \u202e NUMBER"
+
+
+def probable(frame: pl.DataFrame, *, sure: float = 0.9) -> pl.DataFrame:
+    """With probabilities: `sure` of what it predicted."""
+    rest = (1 - sure) / (len(LABELS) - 1)
+    return frame.with_columns(
+        pl.when(pl.col("predicted") == c).then(sure).otherwise(rest).alias(f"probability_{c}")
+        for c in range(len(LABELS))
+    )
+
+
+def evidence(runs: list[Classified]) -> dict[str, Evidence]:
+    """Texts of three scripts, some with unknown pieces; valid predictions like those on test."""
+    found = {}
+    for run in runs:
+        texts = {
+            i: Text(HOSTILE.replace("NUMBER", str(n)) if n % 3 else f"plain {'words ' * (n % 7)}")
+            for n, i in enumerate(run.ids)
+        }
+        unknown = {i: 0.25 * (n % 4 == 0) for n, i in enumerate(run.ids)}
+        found[run.run] = Evidence(run.frame, texts, unknown, pretrained_on="docs")
+    return found
+
+
+def contaminated(runs: list[Classified]) -> list[Contaminated]:
+    known = evidence(runs)
+    return contamination(runs, known, lambda corpus: [known[runs[0].run].texts["d0001"].text * 9], RECIPE)
 
 
 def findings() -> Findings:
     runs = [classified("electra-topics", 0.8), classified("scratch-topics", 0.5, stream=1)]
     tasks, verdicts = assess_text(runs, RECIPE)
+    tasks = examine(tasks, evidence(runs), RECIPE)
     result, of_panel = assess_panel(*forecasted(), RECIPE)
     verdicts += of_panel
     return Findings(
@@ -97,6 +150,7 @@ def findings() -> Findings:
         pretraining={"electra": {"valid/loss": 5.0}},
         corpora=[CorpusCounts("docs", {"train": 10, "valid": 1, "test": 1}, {"too short": 3})],
         lineage=[Lineage("finetune", "electra-topics", "ab" * 16, {"data/clean/docs": "cd" * 16})],
+        contamination=contaminated(runs),
         commit="0" * 40,
         lock_digest="1" * 64,
         fingerprint="f" * 16,

@@ -93,6 +93,27 @@ def test_an_empty_table_of_contents_still_gives_a_page(found):
     assert "no verdict" in report.render(empty)
 
 
+def test_a_panel_is_pictured_in_full(page):
+    for title in (
+        "sMAPE by horizon, yearly",
+        "Coverage of nbeats-x by horizon, quarterly",
+        "Calibration on classics",
+        "Mean ranks on classics by smape",
+        "season of nbeats-x",
+        "추세 &lt;trend&gt; of nbeats-x",
+    ):
+        assert f"{title}" in page, title
+    assert "The shaded band is the 95 % interval of nbeats-x" in page and page.count('class="band s1"') > 2
+    assert "sMAPE by length" not in page, "all histories are as long"
+
+
+def test_components_of_a_chart_add_up(found):
+    run = found.panels[0].results[1].forecasts
+    assert run.components == ("추세 <trend>", "season")
+    total = run.joined["추세 <trend>"] + run.joined["season"]
+    assert (total - run.joined["forecast"]).abs().max() < 1e-9
+
+
 def test_files(found, tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -110,6 +131,12 @@ def test_files(found, tmp_path):
     rows = pl.read_csv(tmp_path / "one/tables/finetune.csv")
     value = rows.filter((pl.col("run") == "electra-topics") & (pl.col("metric") == "accuracy"))["value"][0]
     assert value == leaf["value"]
+    coverage = tree["forecast"]["nbeats-x"]["test/yearly/coverage-95"]
+    assert 0 <= coverage["low"] <= coverage["value"] <= coverage["high"] <= 1 and coverage["n"] == 4
+    slices = pl.read_csv(tmp_path / "one/tables/slices.csv")
+    assert set(slices["by"]) == {"horizon", "length", "level"} and slices["n"].min() == 4
+    won = pl.read_parquet(tmp_path / "one/tables/wins.parquet")
+    assert won.height == 16 and won.filter(pl.col("winner") == "nbeats-x").height > 12
     confusion = pl.read_csv(tmp_path / "one/plots/confusion/electra-topics.csv")
     assert confusion.columns == ["actual", "predicted"] and confusion.height == 240
     assert pl.read_parquet(tmp_path / "one/predictions/nbeats-x.parquet").height == 32

@@ -1,12 +1,16 @@
 """Forecast runs: per-series scores equal metrics.py, ratios are of means, gaps are refused."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from seedbed import metrics
 from seedbed.config import UserError
-from seedbed.evaluation import series
+from seedbed.evaluation import report, series, tables
+from seedbed.evaluation.assess import assess_panel
 from seedbed.evaluation.intervals import estimates
 from tests.evaluation import examples
 
@@ -56,6 +60,40 @@ def test_undefined_scores_leave_only_themselves_out():
     assert names == series.ERRORS
     assert counts == {"smape": 8, "mase": 7, "mape": 8, "rmsse": 7}
     assert np.isfinite(draws.draws_BSM).all()
+
+
+def test_gaps_in_truth_and_history_are_left_out_and_the_report_stands(tmp_path):
+    forecasts, truth, history = examples.panel()
+    first, second = sorted(history["unique_id"].unique())[:2]
+    last = pl.col("ds") == pl.col("ds").max()
+    own = pl.col("unique_id") == first
+    gap = truth.with_columns(
+        pl.when((own & last) | (pl.col("unique_id") == second)).then(None).otherwise("y").alias("y")
+    )
+    history = history.with_columns(pl.when(own & last).then(None).otherwise("y").alias("y"))
+    runs = [
+        series.score_series(
+            forecasts, gap, history, forecaster=name, panel="p", seasonality=examples.SEASONALITY
+        )
+        for name in ("naive2", "nbeats-x")
+    ]
+    whole = series.score_series(
+        forecasts.filter(own), truth.filter(own & ~last), history, forecaster="naive2", panel="p",
+        seasonality=examples.SEASONALITY,
+    )  # fmt: skip
+    scored = runs[0].errors.filter(pl.col("unique_id") == first)
+    assert scored["smape"].to_list() == whole.errors["smape"].to_list()
+    assert runs[0].errors.filter(pl.col("unique_id") == second)["smape"].is_nan().all()
+    _, _, counts = series.draw(runs[0], None, None, resamples=50, seed=0)
+    assert counts == {"smape": 7, "mase": 7, "mape": 7, "rmsse": 7}
+    recipe = examples.RECIPE.model_copy(update={"series_shown": 4})
+    panel, verdicts = assess_panel(runs, history, recipe)
+    assert {one.rank.n for one in panel.ranks if one.scope == "all"} == {7}
+    found = replace(examples.findings(), panels=[panel], headline=verdicts, details=[])
+    tables.write(found, tmp_path)
+    page = report.render(found)
+    assert "nan" not in re.sub(r"<style>.*?</style>", "", page.lower(), flags=re.DOTALL).split()
+    assert "mnan" not in page and "lnan" not in page and " nan" not in page
 
 
 def test_a_missing_forecast_is_the_users_fault():

@@ -1,9 +1,9 @@
-"""Dates that follow: month ends stay month ends, leap days come back, gaps are found."""
+"""Dates that follow: month ends stay month ends, leap days come back, what is off the step is found."""
 
 import numpy as np
 import pytest
 
-from seedbed.forecasting.calendar import Step
+from seedbed.forecasting.calendar import Step, anchors
 
 
 def instants(*dates: str) -> np.ndarray:
@@ -28,23 +28,36 @@ def instants(*dates: str) -> np.ndarray:
     ],
 )
 def test_continues_as_the_series_went(step: str, dates: list[str], following: list[str]) -> None:
-    known = instants(*dates)
-    assert Step.parse(step).first_irregular(known) is None
-    assert Step.parse(step).continue_after(known, 2).tolist() == instants(*following).tolist()
+    known, ahead = instants(*dates), instants(*following)
+    parsed = Step.parse(step)
+    days = anchors(known, np.asarray([0]))
+    everywhere = np.arange(len(known) + len(ahead))
+    assert parsed.at(known[:1], days, everywhere).tolist() == [*known.tolist(), *ahead.tolist()]
+    assert parsed.count_from(known[:1], np.concatenate([known, ahead])).tolist() == everywhere.tolist()
 
 
 def test_integers_count() -> None:
-    assert Step.parse("2i").continue_after(np.asarray([5, 7]), 3).tolist() == [9, 11, 13]
-    assert Step.parse("1i").first_irregular(np.asarray([5, 6, 8])) == (2, 7)
+    step = Step.parse("2i")
+    assert step.at(np.asarray([5]), np.asarray([0]), np.arange(4)).tolist() == [5, 7, 9, 11]
+    assert step.count_from(np.asarray([5]), np.asarray([5, 7, 8, 9])).tolist() == [0, 1, 1, 2]
 
 
 @pytest.mark.parametrize(
-    ("step", "dates", "place", "expected"),
+    ("step", "dates", "are_on_grid"),
     [
-        ("1mo", ["2020-01-01", "2020-02-01", "2020-04-01"], 2, "2020-03-01"),
-        ("1y", ["2020-01-01", "2020-07-01"], 1, "2021-01-01"),
-        ("1d", ["2020-01-01", "2020-01-02", "2020-01-04"], 2, "2020-01-03"),
+        ("1mo", ["2020-01-01", "2020-02-01", "2020-04-01", "2020-04-02"], [True, True, True, False]),
+        ("1y", ["2020-01-01", "2020-07-01"], [True, False]),
+        ("1d", ["2020-01-01", "2020-01-02T12:00", "2020-01-04"], [True, False, True]),
+        ("3mo", ["2019-03-31", "2019-06-30", "2019-08-31"], [True, True, False]),
     ],
 )
-def test_finds_the_first_irregular_point(step: str, dates: list[str], place: int, expected: str) -> None:
-    assert Step.parse(step).first_irregular(instants(*dates)) == (place, instants(expected)[0])
+def test_finds_what_is_off_the_step(step: str, dates: list[str], are_on_grid: list[bool]) -> None:
+    known, parsed = instants(*dates), Step.parse(step)
+    days = anchors(known, np.asarray([0]))
+    back = parsed.at(known[:1], days, parsed.count_from(known[:1], known))
+    assert (back == known).tolist() == are_on_grid
+
+
+def test_each_series_keeps_to_its_own_day() -> None:
+    known = instants("2020-01-31", "2020-02-29", "2020-01-29", "2020-02-29", "2020-03-29", "2020-02-29")
+    assert anchors(known, np.asarray([0, 2, 5])).tolist() == [31, 29, 31]

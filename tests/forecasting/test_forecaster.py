@@ -1,13 +1,16 @@
 """The ensemble as a Learner: conformance, independence of members, components, leakage, short series."""
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
-from seedbed.config import Machine, UserError
+from seedbed.config import Interrupted, Machine, UserError
 from seedbed.forecasting import ForecastRecipe
 from seedbed.forecasting.fitting import Fitting, score
 from seedbed.forecasting.forecaster import EnsembleForecaster, FittedNBEATS, NBEATSForecasterConfig
@@ -16,8 +19,8 @@ from seedbed.forecasting.windows import WindowPresentations, Windows
 from seedbed.tracking import SilentRun
 from seedbed.training import Training
 from tests.conformance import check_learner, check_two_processes
+from tests.forecasting.panels import FREQUENCIES, load, rows, table
 from tests.forecasting.panels import config as panel_config
-from tests.forecasting.panels import load, table
 
 STACKS: dict[str, list[dict[str, Any]]] = {
     "generic": [{"name": "generic", "blocks": 2, "width": 16, "theta_size": 4}],
@@ -91,19 +94,42 @@ def test_is_a_learner() -> None:
 
 
 def test_two_processes_are_one() -> None:
-    check_two_processes(make_generic, batch())
+    check_two_processes(make_generic, batch(), scores=False)
 
 
 def test_members_do_not_touch_each_other() -> None:
-    """A member's gradient comes from its own windows, and is that of a network alone (up to the mean)."""
+    """A member's gradient comes from its own windows."""
     learner, windows = make_generic(), batch()
     learner.whole_loss(windows)["loss"].backward()
-    before = [p.grad.clone() for p in learner.members[0].parameters() if p.grad is not None]
+    before = [own_gradient(p, 0) for p in learner.parameters()]
     windows["insample"][:, 1:] *= 3
     learner.zero_grad()
     learner.whole_loss(windows)["loss"].backward()
-    after = [p.grad for p in learner.members[0].parameters()]
+    after = [own_gradient(p, 0) for p in learner.parameters()]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert not all(
+        torch.equal(a, own_gradient(p, 1)) for a, p in zip(before, learner.parameters(), strict=True)
+    )
+
+
+def own_gradient(parameter: torch.Tensor, index: int) -> torch.Tensor:
+    """A member's part of a stacked gradient."""
+    assert parameter.grad is not None
+    return parameter.grad.unflatten(0, (MEMBERS, -1))[index].clone()
+
+
+def test_a_member_learns_as_it_would_alone(tmp_path: Path) -> None:
+    """Windows, first weights and Adam's steps of a member are the same whoever learns beside it."""
+    series = load(tmp_path, table()).sets("history")[0]
+    # Adam's epsilon is next to nothing: beside it the mean over more members would be seen
+    adam = {"name": "adam", "learning_rate": 5e-3, "epsilon": 1e-20}
+    together = fit(config(), series, tmp_path / "together", optimizer=adam).learner
+    alone = fit(config(lookbacks=[3], losses=["mase"]), series, tmp_path / "alone", optimizer=adam).learner
+    windows = Windows(series, lookback=9).at_end()
+    assert together.plan[3] == alone.plan[0]
+    torch.testing.assert_close(
+        together.components(windows)[3], alone.components(windows)[0], rtol=0, atol=2e-5
+    )
 
 
 @pytest.mark.parametrize("level", ["zero", "last"])
@@ -112,7 +138,7 @@ def test_components_sum_to_the_median(kind: str, level: str) -> None:
     learner = EnsembleForecaster(config(kind, level=level), horizon=HORIZON, seed=1)
     windows = batch(members=None)
     windows["scale"] *= 1e4
-    middle_BH, components = learner.forecast(windows)
+    middle_BH, components, _ = learner.forecast(windows)
     names = [stack["name"] for stack in STACKS[kind]]
     assert list(components) == (["level"] if level == "last" else []) + [*names, "ensemble"]
     assert (sum(components.values()) - middle_BH).abs().max() <= 1e-6 * 1e4
@@ -172,7 +198,7 @@ def test_saved_weights_forecast_the_same(tmp_path: Path) -> None:
 def test_presentations_and_learner_agree_on_shapes(tmp_path: Path) -> None:
     series = load(tmp_path, table()).sets("train")[0]
     learner = config().build(series.config, seed=1)
-    data = WindowPresentations(series, lookback=9, members=MEMBERS, history_horizons=5.0, seed=1)
+    data = WindowPresentations(series, lookback=9, seeds=range(MEMBERS), history_horizons=5.0)
     losses = learner.whole_loss(data.batch(0, 5))
     assert set(losses) == {"loss", "smape", "mase"} and all(v.isfinite() for v in losses.values())
     assert learner.components(Windows(series, lookback=9).at_end()).shape == (MEMBERS, 2, 4, HORIZON)
@@ -200,3 +226,84 @@ def test_a_refit_refuses_a_schedule_that_follows_validations() -> None:
     with pytest.raises(UserError, match="the refit has none; set refit to false"):
         ForecastRecipe.parse(recipe, "forecast.x")
     ForecastRecipe.parse({**recipe, "refit": False}, "forecast.x")
+
+
+def test_frequencies_may_have_steps_and_reach_of_their_own(tmp_path: Path) -> None:
+    own = {"yearly": {"max_steps": 7, "history_horizons": 1.0}}
+    steps = {}
+    for series in load(tmp_path, table()).sets("history"):
+        fitted = fit(config(by_frequency=own), series, tmp_path / series.frequency, log_every=1)
+        steps[series.frequency] = max(step for step, _, _ in fitted.curves)
+    assert steps == {"yearly": 7, "quarterly": 30}
+    recipe = {
+        "source": "classics",
+        "panel": panel_config().model_dump(mode="json"),
+        "forecaster": config(by_frequency={"daily": {"max_steps": 7}}).model_dump(mode="json"),
+        "training": training().model_dump(mode="json"),
+    }
+    with pytest.raises(UserError, match="by_frequency has daily; the panel has yearly, quarterly"):
+        ForecastRecipe.parse(recipe, "forecast.x")
+
+
+def test_the_level_is_the_last_known_value() -> None:
+    learner, windows = make_interpretable(), batch(members=None)
+    windows["insample_mask"][:4, -2:] = 0
+    level_BH = learner.components(windows)[0, 0]
+    expected_B = torch.cat([windows["insample"][:4, -3], windows["insample"][4:, -1]])
+    assert torch.equal(level_BH, expected_B[:, None].expand(-1, HORIZON))
+
+
+def test_members_in_parts_are_the_members_at_once(tmp_path: Path) -> None:
+    series, _ = load(tmp_path, table()).sets("train")
+    adam = {"name": "adam", "learning_rate": 5e-3, "epsilon": 1e-20}
+    whole, parted = (
+        fit(config(together=together), series, tmp_path / str(together), optimizer=adam, log_every=10)
+        for together in (None, 3)
+    )
+    found, expected = parted.learner.state_dict(), whole.learner.state_dict()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-4)
+    losses = {name for _, name, _ in parted.curves if name.endswith("loss")}
+    assert losses == {"members_1_to_3/train/loss", "members_4_to_4/train/loss"}
+
+
+def test_stopped_within_a_part_and_started_again_it_ends_with_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series, _ = load(tmp_path, table()).sets("train")
+    parted = config(together=3)
+    expected = fit(parted, series, tmp_path / "whole").learner.state_dict()
+    draw = WindowPresentations.batch
+    calls: list[int] = []
+
+    def stopping(self: WindowPresentations, first: int, count: int) -> dict[str, torch.Tensor]:
+        calls.append(first)
+        if len(calls) == 30 + 12:  # in the second part
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return draw(self, first, count)
+
+    monkeypatch.setattr(WindowPresentations, "batch", stopping)
+    with pytest.raises(Interrupted):
+        fit(parted, series, tmp_path / "stopped")
+    before = len(calls)
+    found = fit(parted, series, tmp_path / "stopped").learner.state_dict()
+    assert len(calls) - before < 30, "it began anew"
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+def test_members_that_learn_quantiles_bound_what_comes(tmp_path: Path) -> None:
+    """Noise about a level: an interval of 80 % holds about so much of a continuation never seen."""
+    generator = np.random.default_rng(0)
+    values = 10 + generator.normal(size=(200, 40))
+    frame = pl.concat([rows(f"n{number}", "yearly", row.tolist()) for number, row in enumerate(values)])
+    panel = load(tmp_path, frame, frequencies={"yearly": FREQUENCIES["yearly"]})
+    [train], [valid] = panel.sets("train"), panel.valid()
+    asked = config(levels=[80], losses=["mase"], lookbacks=[3])
+    fitted = fit(asked, train, tmp_path / "scratch", max_steps=250, global_batch_size=128)
+    forecasts = fitted.forecast(train)
+    low_NH, high_NH = forecasts.intervals[80]
+    assert ((low_NH <= forecasts.values_NH) & (forecasts.values_NH <= high_NH)).all()
+    actual_NH = valid.values.reshape(low_NH.shape)
+    assert 0.7 < np.mean((low_NH <= actual_NH) & (actual_NH <= high_NH)) < 0.9
+    without = fit(config(losses=["mase"], lookbacks=[3]), train, tmp_path / "without", max_steps=1)
+    assert without.learner.plan == fitted.learner.plan[:1] and not without.forecast(train).intervals

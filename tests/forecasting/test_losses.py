@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from seedbed import metrics
-from seedbed.forecasting.losses import LOSSES, mape_loss, mase_loss, smape_loss
+from seedbed.forecasting.losses import LOSSES, loss_of, mape_loss, mase_loss, smape_loss
 
 FORECAST = torch.tensor([[1.0, 2.0, 3.0], [4.0, -1.0, 2.0]], dtype=torch.float64)
 ACTUAL = torch.tensor([[1.5, 2.0, 2.0], [5.0, 1.0, 4.0]], dtype=torch.float64)
@@ -45,3 +45,15 @@ def test_zeros_are_finite() -> None:
         value = loss(zeros, torch.zeros(2, 3), torch.ones(2, 3), torch.zeros(2))
         value.backward()
         assert float(value.detach()) == 0 and zeros.grad is not None and zeros.grad.isfinite().all(), name
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_the_pinball_loss_is_least_at_the_quantile(share: float) -> None:
+    actual = torch.randn(2001, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    places = torch.linspace(-3, 3, 601, dtype=torch.float64)
+    name, loss = loss_of(share)
+    found = [
+        float(loss(place.expand_as(actual), actual, torch.ones_like(actual), actual)) for place in places
+    ]
+    assert name == f"pinball_{100 * share:g}"
+    assert float(places[int(np.argmin(found))]) == pytest.approx(float(actual.quantile(share)), abs=0.011)

@@ -1,4 +1,4 @@
-"""Panels: parts without leakage, order, formats, and every fault as one line with series and row."""
+"""Panels: parts without leakage, gaps kept, and every fault as one line with series and row, or counted."""
 
 import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ import pytest
 from seedbed.config import UserError
 from seedbed.corpora import TestSplit
 from seedbed.forecasting import LongConfig
+from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
 from tests.forecasting.panels import FREQUENCIES, config, load, rows, table
 
 KEY = TestSplit("a test")
@@ -85,24 +86,42 @@ def dates(*replaced: tuple[int, int]) -> list[datetime.date]:
         (spoiled(ds=dates((5, 1992))), "series a row 6: date 1992-01-01 is there twice"),
         (spoiled(ds=dates((0, 1995), (5, 1990))), "series a row 2: date 1991-01-01 comes after 1995-01-01"),
         (
-            spoiled(ds=dates((9, 2003))),
-            "row 10: date 2003-01-01, expected 1999-01-01 at a step of 1y",
+            spoiled(ds=[*dates()[:9], datetime.date(1999, 7, 1)]),
+            "series a row 10: date 1999-07-01, expected 1999-01-01 or another date at a step of 1y",
+        ),
+        (
+            spoiled(ds=dates((9, 9999))),
+            "series a row 10: 8000 dates are absent before it at a step of 1y, and most points",
+        ),
+        (
+            spoiled(ds=dates(*((place, 1990 + 2 * place) for place in range(10)))),
+            "series a: dates are mostly 2 steps of 1y apart; correct panel.frequencies.yearly.step",
         ),
         (spoiled(y=[*"0123", "vier", *"56789"]), "series a row 5: y is 'vier', expected a number"),
-        (spoiled(y=[None, *range(1, 10)]), "series a row 1: y is None; series with gaps"),
-        (spoiled(y=[0.0, float("nan"), *range(2, 10)]), "series a row 2: y is nan"),
         (spoiled(y=[0.0, float("inf"), *range(2, 10)]), "series a row 2: y is inf"),
         (spoiled(y=[None] * 10), "series a has no value at all"),
         (spoiled(y=[float("nan")] * 10), "series a has no value at all"),
         (spoiled(unique_id=[*"aaaa", None, *"aaaaa"]), "row 5: unique_id is empty"),
-        (spoiled(ds=[f"year {i}" for i in range(10)]), "ds 'year 0' is String, expected dates"),
+        (spoiled(ds=[f"year {i}" for i in range(10)]), "series a row 1: ds 'year 0' is no date"),
+        (spoiled(ds=[float(i) for i in range(10)]), "ds 0.0 is Float64, expected dates"),
+        (spoiled(ds=[*map(str, dates()[:4]), "soon", *map(str, dates()[5:])]), "row 5: ds 'soon' is no date"),
+        (spoiled(ds=[None, *dates()[1:]]), "series a row 1: ds is empty"),
+        (spoiled(y=[True] * 10), "column y is Boolean, expected numbers"),
         (spoiled(ds=list(range(10))), "column ds is Int64, but panel.frequencies.yearly.step is 1y"),
         (
             spoiled(frequency=["daily"] * 10),
             "series a row 1: frequency 'daily'; panel.frequencies has",
         ),
-        (spoiled().head(7), "series a has 7 points, the horizon 3 of yearly needs at least 8"),
-        (spoiled().head(2), "series a has 2 points"),
+        (spoiled().head(4), "series a has most points, 4, and 5 are needed; shorten the horizon"),
+        (
+            pl.concat([spoiled(), rows("b", "yearly", [1.0, 2, 3, 4])]),
+            "series b has 4 points; the horizon 3 of yearly needs at least 5: the test part and 2 to learn from "
+            "(1 such series)",
+        ),
+        (
+            spoiled(y=[None] * 6 + [1.0, 2, 3, 4]),
+            "series a has 10 points, 1 known before the test part; the horizon 3",
+        ),
         (spoiled().drop("y"), "no column 'y'; columns: unique_id, ds, frequency"),
         (spoiled().clear(), "no rows"),
     ],
@@ -112,6 +131,144 @@ def test_faults_are_told_in_one_line(frame: pl.DataFrame, told: str, tmp_path: P
         load(tmp_path, frame, frequencies=ONE)
     assert told in str(caught.value) and "\n" not in str(caught.value)
     assert "series.parquet" in str(caught.value)
+
+
+def test_missing_values_and_rows_are_kept_as_gaps_and_counted(tmp_path: Path) -> None:
+    whole = rows("a", "yearly", [float(i) for i in range(10)])
+    holes = whole.with_columns(y=pl.when(pl.col("y") == 2).then(float("nan")).otherwise(pl.col("y")))
+    holes = pl.concat([holes.filter(~pl.col("y").is_in([4.0, 5.0])), rows("b", "yearly", [1.0] * 12)])
+    panel = load(tmp_path, holes, frequencies=ONE)
+    (history,) = panel.sets("history")
+    np.testing.assert_equal(history.series(0), [0, 1, np.nan, 3, np.nan, np.nan, 6])
+    assert (history.instants.reshape(-1)[:7] == history.dates(0)).all()
+    assert history.known().tolist() == [4, 9]
+    assert panel.history["y"].to_list()[:7] == [0.0, 1.0, None, 3.0, None, None, 6.0]
+    assert panel.history["ds"].to_list()[:7] == dates()[:7]
+    counts = panel.counts
+    assert (counts.series, counts.points, counts.missing, counts.absent_rows) == (2, 22, 3, 2)
+    assert panel.lines() == ["3 of 22 points have no value (2 of them no row): kept as gaps"]
+
+
+def test_a_bridged_gap_takes_the_value_a_season_before(tmp_path: Path) -> None:
+    values = [None, None, 1.0, 2, None, 4, 5, None, None, None, None, 6, 7, 8, 9, 10]
+    series = load(
+        tmp_path, rows("q", "quarterly", values), frequencies={"quarterly": FREQUENCIES["quarterly"]}
+    )
+    (history,) = series.sets("history")
+    assert history.bridged(0).tolist() == [1, 2, 2, 4, 5, 2, 2, 4, 5, 6]
+    assert np.isnan(history.series(0)).sum() == 7, "the set keeps its gaps"
+
+
+@pytest.mark.parametrize(
+    ("frame", "told"),
+    [
+        (spoiled(y=[None, *range(1, 10)]), "series a row 1: y is missing; fill the gap"),
+        (spoiled(y=[0.0, float("nan"), *range(2, 10)]), "series a row 2: y is missing"),
+        (
+            spoiled().filter(pl.col("y") != 4),
+            "series a row 5: date 1995-01-01, expected 1994-01-01 at a step of 1y",
+        ),
+    ],
+)
+def test_gaps_are_refused_where_the_panel_says_so(frame: pl.DataFrame, told: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, frame, frequencies=ONE, gaps="refuse")
+    assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_faulty_series_are_left_out_only_if_asked_and_counted(tmp_path: Path) -> None:
+    def named(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+        text = pl.col("y").cast(pl.String), pl.col("ds").cast(pl.String)
+        return frame.with_columns(pl.lit(name).alias("unique_id"), *text)
+
+    words = rows("w", "yearly", [1.0] * 10).with_columns(pl.Series("y", [*"12345", "six", *"7890"]))
+    frame = pl.concat(
+        [
+            named("good", spoiled()),
+            named("words", words),
+            named("twice", spoiled(ds=dates((5, 1994)))),
+            named("again", spoiled(ds=dates((5, 1992)))),
+            named("back", spoiled(ds=dates((0, 1995), (5, 1990)))),
+            named("off", spoiled(ds=[*dates()[:9], datetime.date(1999, 7, 1)])),
+            named("short", spoiled().head(4)),
+            named("none", spoiled(y=pl.Series([None] * 10, dtype=pl.Float64))),
+            named("endless", spoiled(y=[float("inf"), *range(9)])),
+            named("other", spoiled(frequency=["daily"] * 10)),
+        ]
+    )
+    panel = load(tmp_path, frame, frequencies=ONE, on_fault="leave_out")
+    assert panel.sets("history")[0].ids == ("good",)
+    assert panel.counts.left_out == {
+        "y not a number": 1,
+        "a date twice": 2,
+        "dates out of order": 1,
+        "a date off the step": 1,
+        "too short": 1,
+        "no value at all": 1,
+        "y infinite": 1,
+        "frequency unknown": 1,
+    }
+    assert "2 series left out: a date twice" in panel.lines()
+    with pytest.raises(UserError, match=r"no series is yearly that could be kept \(1 were left out\)"):
+        load(tmp_path, frame.filter(pl.col("unique_id") == "words"), frequencies=ONE, on_fault="leave_out")
+
+
+def test_series_too_short_for_a_valid_part_go_without(tmp_path: Path) -> None:
+    frame = pl.concat(
+        [spoiled(), rows("b", "yearly", [1.0, 2, 3, 4, 5, 6, 7]), rows("c", "yearly", [1.0] * 8)]
+    )
+    panel = load(tmp_path, frame, frequencies=ONE)
+    assert panel.sets("history")[0].ids == ("a", "b", "c")
+    assert panel.sets("train")[0].ids == panel.valid()[0].ids == ("a", "c")
+    assert panel.without_valid == {"yearly": 1}
+    assert panel.lines() == ["1 series of yearly are too short for a valid part: they are not scored on one"]
+    alone = load(tmp_path, frame.filter(pl.col("unique_id") == "b"), frequencies=ONE)
+    assert len(alone.sets("train")[0]) == len(alone.valid()[0]) == 0
+
+
+def test_on_disk_a_panel_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seedbed.forecasting.panels.series.COPIED_POINTS", 25)
+    monkeypatch.setattr("seedbed.forecasting.panels.tables.PIECE_ROWS", 30)
+    mixed = table().sample(fraction=1.0, shuffle=True, seed=3).sort("ds")
+    mixed.write_parquet(tmp_path / "series.parquet", row_group_size=20)
+    there = config().load(tmp_path, scratch=tmp_path / "scratch")
+    here = load(tmp_path, table())
+    pairs = [
+        (a, b)
+        for part in ("train", "history")
+        for a, b in zip(here.sets(part), there.sets(part), strict=True)  # type: ignore[arg-type]
+    ]
+    for a, b in [*pairs, *zip(here.valid(), there.valid(), strict=True)]:
+        assert a.ids == b.ids and (a.values == b.values).all() and (a.instants == b.instants).all()
+        assert isinstance(b.values, np.memmap) and not b.values.flags.writeable
+    assert there.test(KEY).equals(here.test(KEY))
+    assert list((tmp_path / "scratch").iterdir()) == [], "its files have no names: nothing stays behind"
+
+
+def test_a_folder_of_files_is_one_panel(tmp_path: Path) -> None:
+    for suffix in ("csv", "parquet"):
+        folder = tmp_path / suffix
+        folder.mkdir()
+        for number, part in enumerate(table().partition_by("unique_id")):
+            write = part.write_csv if suffix == "csv" else part.write_parquet
+            write(folder / f"{number}.{suffix}")
+        panel = config(file=suffix).load(tmp_path)
+        assert panel.history.equals(load(tmp_path, table()).history)
+    (tmp_path / "csv/x.parquet").write_bytes(b"")
+    with pytest.raises(UserError, match=r"both 0\.csv and x\.parquet; keep one format"):
+        config(file="csv").load(tmp_path)
+
+
+def test_korean_names_and_huge_negative_and_constant_values_pass(tmp_path: Path) -> None:
+    frame = pl.concat(
+        [
+            rows("서울 매출", "yearly", [-1e300, 1e300, *[-5.0] * 8]),
+            rows("부산 매출", "yearly", [7.0] * 10),
+        ]
+    )
+    (history,) = load(tmp_path, frame, frequencies=ONE).sets("history")
+    assert history.ids == ("부산 매출", "서울 매출")
+    assert history.series(1)[:2].tolist() == [-1e300, 1e300]
 
 
 def test_frequencies_are_checked(tmp_path: Path) -> None:
@@ -137,3 +294,15 @@ def test_unreadable_files(tmp_path: Path) -> None:
         config(file="series.csv").load(tmp_path)
     with pytest.raises(UserError, match="csv or"):
         config(file="series.xlsx").load(tmp_path)
+
+
+def test_a_set_made_in_code_counts_its_time() -> None:
+    config = FrequencyConfig(step="2i", horizon=1, seasonality=1)
+    made = SeriesSet.counted("counted", config, ("a", "b"), [[1.0, 2], np.arange(3.0)])
+    assert made.instants.tolist() == [0, 2, 0, 2, 4] and made.ahead().tolist() == [[4], [6]]
+    assert made.last(2).frame().rows() == [
+        ("a", 0, 1.0, "counted"),
+        ("a", 2, 2.0, "counted"),
+        ("b", 2, 1.0, "counted"),
+        ("b", 4, 2.0, "counted"),
+    ]

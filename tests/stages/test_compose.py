@@ -11,6 +11,7 @@ import yaml
 from seedbed.config import UserError
 from seedbed.recipes import LOCK, Lock, digest, load_lock
 from seedbed.stages import compose
+from seedbed.training.averaging import EMAConfig
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -135,6 +136,21 @@ def test_the_command_line_composes_the_same(project: Path) -> None:
             {"set": {"pretrain": {"electra_tiny": {"objective": "causal_lm"}}}},
             r"pretrain\.electra_tiny: .*objective causal_lm trains one decoder, given are encoder; give decoder",
         ),
+        (
+            {"set": {"pretrain": {"electra_tiny": {"start": {"checkpoint": "electra"}}}}},
+            r"pretrain\.electra_tiny\.start: no pretrain run makes 'electra'; known: electra_tiny",
+        ),
+        (
+            {
+                "set": {
+                    "pretrain": {
+                        "electra_tiny": {"start": {"checkpoint": "roberta_tiny"}},
+                        "roberta_tiny": {"start": {"checkpoint": "electra_tiny"}},
+                    }
+                }
+            },
+            r"pretrain\.electra_tiny\.start: the run would begin with its own result",
+        ),
         ({"pretrain": {"electra_tiny": {}}}, r"pretrain\.electra_tiny\.tokens: unset \(\?\?\?\)"),
         (
             {"set": {"pretrain": {"electra": {"seed": 1}}}},
@@ -172,6 +188,23 @@ def test_mistakes_are_told_before_anything_is_written(
     assert not (project / LOCK).exists()
 
 
+def test_a_foreign_folder_stands_where_a_run_does(project: Path) -> None:
+    """As a path from models/pretrain, which DVC joins alike."""
+    folder = "../../checkpoints/theirs"
+    continued = {"recipe": "continued_masked_lm", "tokens": "docstrings-wordpiece8k"}
+    edit(
+        project,
+        {
+            "pretrain": {"theirs-docstrings": {**continued, "start": {"checkpoint": folder}}},
+            "finetune": {"theirs-topics": {"recipe": "topics", "backbone": folder, "corpus": "docstrings"}},
+        },
+    )
+    compose.run(project)
+    found = load_lock(project)
+    start = found.pretrain["theirs-docstrings"].start
+    assert start is not None and start.folders == [folder] == [found.finetune["theirs-topics"].backbone]
+
+
 def test_tfidf_takes_the_tokenizer_beside_a_decoder(project: Path) -> None:
     edit(
         project,
@@ -196,6 +229,14 @@ def test_a_component_is_replaced_before_a_value_inside_it_is_set(project: Path) 
     assert recipe.pretrain["electra_tiny"].encoder.num_layers == 3
     assert recipe.pretrain["electra_tiny"].encoder.hidden_size == 256
     assert recipe.pretrain["electra_tiny"].schedule.name == "constant"
+
+
+def test_a_component_can_be_put_where_the_recipe_has_none(project: Path) -> None:
+    overrides = ["averaging=ema", "averaging.decay=0.5"]
+    recipe = compose.compose_with_overrides(project, "pretrain", "electra_tiny", overrides)
+    assert recipe.pretrain["electra_tiny"].averaging == EMAConfig(name="ema", decay=0.5, warmup=True)
+    with pytest.raises(UserError, match=r"averaging: no file conf/averaging/mean\.yaml; known: ema, last_n"):
+        compose.compose_with_overrides(project, "pretrain", "electra_tiny", ["averaging=mean"])
 
 
 def test_a_configuration_cannot_name_code(project: Path) -> None:
@@ -261,6 +302,8 @@ def test_every_recipe_and_component_file_composes(project: Path) -> None:
     for verb in ("fetch", *wanted):
         model = Lock.model_fields[verb].annotation.__args__[1]  # type: ignore[union-attr]
         for path in sorted((project / "conf" / verb).glob("*.yaml")):
-            if path.stem != "_base":
+            if not path.stem.startswith("_"):  # those others build on
                 given = {key: links[key] for key in wanted.get(verb, [])}
+                if path.stem.startswith("continued_"):  # they name no checkpoint
+                    given["start.checkpoint"] = "c"
                 model.parse(compose.compose_run(project, verb, path.stem, given, {}), str(path))

@@ -17,6 +17,7 @@ from seedbed.config import Machine
 from seedbed.evaluation import EvaluateRecipe
 from seedbed.forecasting import LongConfig
 from seedbed.stages import evaluate
+from seedbed.tasks import Example
 from seedbed.tasks.topics import TopicsConfig
 from seedbed.workspace import Workspace, artifact, write_json
 
@@ -65,13 +66,31 @@ def predicted(recipe: Any, folder: Path, corpus: Path, key: Any, *, threads: int
     for seed in recipe.seeds:
         wrong = rng.random(90) >= accuracy
         rows += [(seed, f"d{i:03d}", i % 3, (i + int(wrong[i])) % 3) for i in range(90)]
-    return pl.DataFrame(rows, schema=["seed", "id", "label", "predicted"], orient="row")
+    frame = pl.DataFrame(rows, schema=["seed", "id", "label", "predicted"], orient="row")
+    sure = [pl.when(pl.col("predicted") == c).then(0.8).otherwise(0.1) for c in range(3)]
+    return frame.with_columns(share.alias(f"probability_{c}") for c, share in enumerate(sure))
+
+
+def text_of(number: int) -> str:
+    return (
+        f"{number} 번째 예문은 다른 예문과 겹치지 않는 숫자 {number * 7919} 를 품은 한국어 문장입니다. "
+        + "끝 " * number
+    )
+
+
+def looked_at(recipe: Any, folder: Path, corpus: Path, key: Any) -> Any:
+    """A stand-in for tasks.inspection.test_examples."""
+    assert isinstance(key, evaluate.TestSplit)
+    return [Example(f"d{i:03d}", text_of(i), None, i % 3) for i in range(90)], [
+        0.5 * (i % 2) for i in range(90)
+    ]
 
 
 def make(root: Path) -> tuple[Workspace, Any]:
     """A project after every stage but evaluate, with folders that removed runs left behind."""
     clean = root / "data/clean/docs"
     clean.mkdir(parents=True)
+    (clean / "train.jsonl").write_text(json.dumps({"id": "t", "text": text_of(4) * 5, "meta": {}}) + "\n")
     write_json(clean / "manifest.json", {"documents": {"train": 9, "test": 3}, "dropped": {"too short": 2}})
     raw = root / "data/raw/classics"
     raw.mkdir(parents=True)
@@ -81,6 +100,11 @@ def make(root: Path) -> tuple[Workspace, Any]:
         folder = root / "models/finetune" / name
         folder.mkdir(parents=True)
         write_json(folder / "metrics.json", {"valid/accuracy": accuracy})
+        shares = {"probability_0": [0.6], "probability_1": [0.3], "probability_2": [0.1]}
+        row = pl.DataFrame({"seed": [0], "id": ["v0"], "label": [0], "predicted": [0], **shares})
+        pl.concat([row, row.with_columns(seed=pl.lit(1, pl.Int64))]).write_parquet(
+            folder / "predictions.parquet"
+        )
         (folder / "curves.csv").write_text(
             "part,step,metric,value\nseed-0,0,valid/loss,2.5\nseed-0,10,valid/loss,1.5\n"
         )
@@ -92,11 +116,12 @@ def make(root: Path) -> tuple[Workspace, Any]:
     pretrain.mkdir(parents=True)
     write_json(pretrain / "metrics.json", {"valid/loss": 5.5})
     topics = TopicsConfig(name="topics", num_train=2, num_valid=2, num_test=2)
-    finetune = SimpleNamespace(corpus="docs", task=topics, seeds=(0, 1))
+    finetune = SimpleNamespace(backbone="electra", corpus="docs", task=topics, seeds=(0, 1))
     forecast = SimpleNamespace(source="classics", panel=PANEL)
     lock = SimpleNamespace(
         preprocess={"docs": None},
-        pretrain={"electra": None},
+        tokenize={"docs-wp": SimpleNamespace(corpus="docs")},
+        pretrain={"electra": SimpleNamespace(tokens="docs-wp")},
         finetune={"electra-topics": finetune, "scratch-topics": finetune},
         forecast={"nbeats-classics": forecast, "naive2-classics": forecast},
     )
@@ -119,6 +144,7 @@ def make(root: Path) -> tuple[Workspace, Any]:
 def done(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluate, "predict_test", predicted)
+        patch.setattr(evaluate, "test_examples", looked_at)
         patch.setattr(evaluate, "label_names", lambda folder: ("가", "<나>", "다"))
         workspace, lock = make(tmp_path_factory.mktemp("project"))
         evaluate.run(workspace, RECIPE, lock)
@@ -131,7 +157,7 @@ def test_it_writes_what_the_contract_names(done: Any) -> None:
         "metrics.json", "plots", "predictions", "report.html", "tables",
     ]  # fmt: skip
     assert sorted(p.stem for p in (workspace.out / "predictions").iterdir()) == [
-        "electra-topics", "naive2-classics", "nbeats-classics", "scratch-topics",
+        "electra-topics", "naive2-classics", "nbeats-classics", "scratch-topics", "seasonal_naive-classics",
     ]  # fmt: skip
     tree = json.loads((workspace.out / "metrics.json").read_text())
     leaf = tree["finetune"]["electra-topics"]["test/accuracy"]
@@ -139,6 +165,14 @@ def test_it_writes_what_the_contract_names(done: Any) -> None:
     assert tree["forecast"]["naive2-classics"]["test/owa"]["value"] == 1
     assert tree["forecast"]["nbeats-classics"]["test/owa"]["high"] < 1
     assert tree["pretrain"]["electra"]["valid/loss"]["value"] == 5.5
+    tables = {p.stem: pl.read_csv(p) for p in (workspace.out / "tables").glob("*.csv")}
+    dirty = tables["contamination"].row(0, named=True)
+    assert (dirty["corpus"], dirty["task"], dirty["examples"], dirty["dirty"]) == ("docs", "topics", 90, 1)
+    assert dirty["unit"] == "characters" and dirty["clean_n"] == 89
+    wrong = tables["errors"].row(0, named=True)
+    assert wrong["text"] == text_of(int(wrong["id"][1:])) and wrong["label"] != wrong["predicted"]
+    assert set(tables["text_slices"]["kind"]) == {"length", "unknown pieces"}
+    assert tree["finetune"]["electra-topics"]["test/nll"]["value"] > 0
     page = (workspace.out / "report.html").read_text(encoding="utf-8")
     assert "국가-" in page and "&lt;나&gt;" in page and "d" * 64 in page
 
@@ -196,6 +230,15 @@ def test_the_tracker_has_the_numbers_of_metrics_json(done: Any) -> None:
         assert math.isclose(ours[evaluate_name(name)], value, rel_tol=1e-12), name
 
 
+def test_every_run_is_a_registered_version_and_the_better_one_is_the_best(done: Any) -> None:
+    workspace, _ = done
+    client = MlflowClient(workspace.machine.tracking_uri)
+    found = {v.tags["run"]: v for v in client.search_model_versions("name = 'topics'")}
+    assert set(found) == {"electra-topics", "scratch-topics"}
+    bearer = client.get_model_version_by_alias("topics", "best")
+    assert bearer.tags["run"] == "electra-topics" and bearer.source == "dvc:models/finetune/electra-topics"
+
+
 def evaluate_name(name: str) -> str:
     from seedbed.tracking.run import _name
 
@@ -222,8 +265,8 @@ def test_a_source_with_two_horizons_is_two_panels(done: Any) -> None:
     key = evaluate.TestSplit(opened_by="a test")
     found = list(evaluate._forecasted(workspace, both, key))
     assert [[run.forecaster for run in runs] for runs, _ in found] == [
-        ["naive2-classics"],
-        ["nbeats-classics"],
+        ["naive2-classics", "seasonal_naive-classics"],
+        ["nbeats-classics", "naive2-classics-2", "seasonal_naive-classics-2"],
     ]
 
 
@@ -231,3 +274,19 @@ def test_columns_that_are_scored() -> None:
     keys = ["unique_id", "ds", "cutoff", "frequency"]
     assert evaluate.forecasters([*keys, "nbeats", "member-0"], "nbeats") == ["nbeats"]
     assert evaluate.forecasters([*keys, "forecast"], "nbeats") == ["forecast"]
+    assert evaluate.forecasters([*keys, "ets", "ets-lo-80", "ets-hi-80", "lo-9"], "x") == ["ets", "lo-9"]
+
+
+def test_the_baselines_stand_beside_every_panel(done: Any) -> None:
+    """Naive2 comes from a run, the seasonal naive from none: it is made here, from the history alone."""
+    workspace, _ = done
+    found = pl.read_parquet(workspace.out / "predictions/seasonal_naive-classics.parquet")
+    last = series().group_by("unique_id", maintain_order=True).agg(pl.col("y").get(25))
+    expected = dict(last.iter_rows())
+    assert all(row["forecast"] == expected[row["unique_id"]] for row in found.iter_rows(named=True))
+    won = pl.read_parquet(workspace.out / "tables/wins.parquet")
+    assert won.filter(pl.col("metric") == "smape")["winner"].to_list().count("nbeats-classics") >= 5
+    ranks = pl.read_csv(workspace.out / "tables/ranks.csv").filter(pl.col("metric") == "mase")
+    assert ranks.filter(pl.col("frequency") == "all").sort("value")["forecaster"][0] == "nbeats-classics"
+    tests = pl.read_csv(workspace.out / "tables/diebold_mariano.csv")
+    assert tests.height == 6 and (tests["statistic"] < 0).all() and tests["n"].unique().to_list() == [6]

@@ -82,6 +82,7 @@ def test_a_regression_has_its_correlations_with_intervals(
         pretraining={},
         corpora=[],
         lineage=[],
+        contamination=[],
         commit="",
         lock_digest="",
         fingerprint="",

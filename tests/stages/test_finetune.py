@@ -21,7 +21,8 @@ from seedbed.stages import finetune
 from seedbed.tasks import FinetuneRecipe, label_names, predict_test
 from seedbed.tasks.examples import training_examples
 from seedbed.tasks.prediction import answers, read_facts
-from seedbed.workspace import Workspace, hash_folder
+from seedbed.tokenization import copy_tokenizer, load_tokenizer
+from seedbed.workspace import Workspace, artifact, hash_folder, identify
 from tests.tasks.corpus import write_backbone, write_corpus
 
 KEY = TestSplit(opened_by="test")
@@ -120,6 +121,8 @@ def test_writes_models_predictions_metrics_and_curves(root: Path, tracked: Any) 
     with (place.out / "curves.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["part"] for row in rows} == {"seed-1", "seed-2"}
+    told = (place.out / "README.md").read_text(encoding="utf-8")
+    assert "| labels | alpha-sort, betanet, pip |" in told and "| examples, valid | 30 |" in told
     assert {row["metric"] for row in rows} >= {"train/loss", "valid/loss", "valid/accuracy", "valid/macro_f1"}
     _check_test_predictions(root, place.out, given)
 
@@ -287,3 +290,27 @@ def test_the_test_split_needs_its_key(root: Path, tracked: Any) -> None:
         predict_test(given, place.out, root / "data/clean/tiny", None, threads=1)  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"task\.json: no such file"):
         label_names(root)
+
+
+def test_a_folder_of_transformers_is_fine_tuned_where_it_lies(root: Path, tracked: Any) -> None:
+    """Its path from models/pretrain stands where a run's name does: DVC joins the same two."""
+    import transformers
+
+    folder = root / "checkpoints/theirs"
+    tokenizer = root / "models/pretrain/electra"
+    config = transformers.ElectraConfig(
+        vocab_size=200, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        embedding_size=16, max_position_embeddings=32,
+    )  # fmt: skip
+    config.vocab_size = len(load_tokenizer(tokenizer).get_vocab())
+    transformers.ElectraForPreTraining(config).save_pretrained(folder)
+    copy_tokenizer(tokenizer, folder)
+    given = recipe(backbone="../../checkpoints/theirs", seeds=[1], max_steps=2)
+    assert artifact(root, *finetune.inputs(given)[0]) == folder
+    assert artifact(root, "pretrain", str(folder)) == folder
+    place = workspace(root)
+    place = replace(place, inputs={**place.inputs, f"pretrain/{given.backbone}": folder})
+    finetune.run(place, given)
+    assert load_sequence_classifier(place.out / "seed-1").encoder.config.hidden_size == 16
+    with pytest.raises(UserError, match=r"finetune tiny: .*nowhere is missing; give the path"):
+        identify(root, place.machine, "finetune", "tiny", {}, {"pretrain/x": root / "nowhere"})

@@ -9,10 +9,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from seedbed.config import UserError
 from seedbed.corpora import Document, TestSplit
 from seedbed.corpora.base import encode_document
 from seedbed.stages import finetune
 from seedbed.tasks import predict_test
+from seedbed.tasks.answers import Answers
 from seedbed.tasks.prediction import read_facts
 from tests.stages.test_finetune import recipe, workspace
 from tests.tasks.corpus import documents, write_backbone
@@ -51,6 +53,15 @@ TASKS: dict[str, dict[str, Any]] = {
     "question_answering": {"doc_stride": 8, "max_question": 12},
     "multiple_choice": {"choices": ["choices"], "label": "right"},
 }
+CARD = {
+    "classification": ("text-classification", "ElectraForSequenceClassification", "0, 1, 2"),
+    "regression": ("text-classification", "ElectraForSequenceClassification", None),
+    "multi_label": ("text-classification", "ElectraForSequenceClassification", "a, b, c"),
+    "token_classification": ("token-classification", "ElectraForTokenClassification", "O, B-ENT, I-ENT"),
+    "question_answering": ("question-answering", "ElectraForQuestionAnswering", None),
+    "multiple_choice": ("multiple-choice", "ElectraForSequenceClassification", None),
+}
+"""Tag, class and labels."""
 METRIC = {
     "classification": "matthews",
     "regression": "spearman",
@@ -84,12 +95,19 @@ def test_every_kind_of_task_is_learned_and_answered(
     finetune.run(place, given)
     metrics = json.loads((place.out / "metrics.json").read_text())
     assert f"valid/{METRIC[name]}" in metrics and "valid/loss" in metrics
+    told = (place.out / "README.md").read_text(encoding="utf-8")
+    tag, class_name, labels = CARD[name]
+    assert f"\n- {tag}\n- {name}\n" in told and f"model = {class_name}.from_pretrained" in told
+    assert (f"| labels | {labels} |" in told) if labels else "| labels |" not in told
     valid = pl.read_parquet(place.out / "predictions.parquet")
     test = predict_test(given, place.out, root / "data/clean/tiny", KEY, threads=1)
     assert valid.columns == test.columns and test.height == 24
     facts = read_facts(place.out)
     scores = given.task.scores(valid, facts)
     assert scores[METRIC[name]] == pytest.approx(metrics[f"valid/{METRIC[name]}"], abs=1e-12)
+    if name != "classification":
+        with pytest.raises(UserError, match=f"tiny: task {name} gives no text its label"):
+            Answers(given, place.out)
     if name in ("token_classification", "question_answering"):
         # the answer always stands at the text's begin: forty steps are enough to see it
         assert given.task.scores(test, facts)[METRIC[name]] > 0.5
@@ -113,3 +131,6 @@ def test_networks_from_scratch_learn_the_same_tasks(
     finetune.run(place, given)
     test = predict_test(given, place.out, root / "data/clean/tiny", KEY, threads=1)
     assert test.height == 24
+    told = (place.out / "README.md").read_text(encoding="utf-8")
+    assert f"| classifier | {classifier['name']} |" in told and "| steps | 8 |" in told
+    assert "transformers" not in told, "it does not know these networks"

@@ -18,7 +18,7 @@ from seedbed.stages import forecast
 from seedbed.tracking import SilentRun
 from seedbed.workspace import Workspace, hash_folder
 from tests.forecasting.panels import config as panel_config
-from tests.forecasting.panels import table
+from tests.forecasting.panels import rows, table
 
 NBEATS = {
     "name": "nbeats",
@@ -172,9 +172,84 @@ def test_naive2_beside_by_hand(tmp_path: Path) -> None:
     assert (out / "curves.csv").read_text() == "part,step,metric,value\n"
 
 
+def test_a_backtest_and_its_intervals_see_no_test_part(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {
+        "backtest": {"windows": 2, "step": 1, "refit": True},
+        "conformal": {"levels": [50]},
+    }
+    outs = [
+        run(tmp_path / str(spike), recipe(NBEATS, **asked), table(spike=spike), name="nbeats-mine")
+        for spike in (0.0, 1e6)
+    ]
+    assert hash_folder(outs[0]) == hash_folder(outs[1])
+    found = pl.read_parquet(outs[0] / "forecasts.parquet")
+    assert [c for c in found.columns if c.startswith("nbeats-mine")] == [
+        "nbeats-mine", "nbeats-mine-lo-50", "nbeats-mine-hi-50",
+    ]  # fmt: skip
+    assert (found["nbeats-mine-lo-50"] < found["nbeats-mine-hi-50"]).all()
+    tested = pl.read_parquet(outs[0] / "cross_validation.parquet")
+    assert tested.columns[:6] == ["unique_id", "ds", "cutoff", "y", "frequency", "nbeats-mine"]
+    assert tested.height == (4 * 3 + 2 * 4) + (3 * 3 + 2 * 4), "y0 has one point before the first cutoff"
+    test = panel_config().load(tmp_path / "0.0/data/raw/mine").test(TestSplit("a test"))
+    assert not tested.join(test, on=["unique_id", "ds"]).height
+    assert "backtest/yearly/mase" in json.loads((outs[0] / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"conformal": {"levels": [80]}}, "conformal takes its errors from a backtest"),
+        (
+            {
+                "forecaster": {"name": "statistical", "model": "theta", "levels": [80]},
+                "conformal": {"levels": [80]},
+                "backtest": {},
+            },
+            "both make intervals",
+        ),
+    ],
+)
+def test_intervals_come_from_one_place(changed: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        recipe(changed.pop("forecaster", {"name": "naive2"}), **changed)
+
+
 def test_faults_leave_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is there twice"):
         run(tmp_path, recipe(NBEATS), pl.concat([table(), table().tail(1)]))
     assert not (tmp_path / "models").exists()
     with pytest.raises(UserError, match="name the folder of a forecast run"):
         load_forecaster(tmp_path)
+
+
+def test_gaps_and_short_series_are_learned_from_counted_and_forecast(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    holes = table().filter(~((pl.col("unique_id") == "y3") & (pl.col("ds").dt.year() == 2005)))
+    frame = pl.concat([holes, rows("짧은 것", "yearly", [1.0, 2, 3, 4, 5, 6])])
+    out = run(tmp_path, recipe(NBEATS), frame)
+    found = pl.read_parquet(out / "forecasts.parquet")
+    assert found.filter(pl.col("unique_id") == "짧은 것").height == 3
+    assert found["mine"].is_finite().all()
+    assert json.loads((out / "panel.json").read_text()) == {
+        "series": 7,
+        "points": 192,
+        "missing": 1,
+        "absent_rows": 1,
+        "left_out": {},
+        "without_valid": {"yearly": 1, "quarterly": 0},
+    }
+    assert capsys.readouterr().out.splitlines() == [
+        "forecast mine: 1 of 192 points have no value (1 of them no row): kept as gaps",
+        "forecast mine: 1 series of yearly are too short for a valid part: they are not scored on one",
+    ]
+
+
+def test_without_any_valid_part_there_is_one_fit(tmp_path: Path) -> None:
+    frame = pl.concat([rows(name, "yearly", [1.0, 2, 3, 4, 5, 6]) for name in "ab"])
+    frequencies = {"yearly": panel_config().model_dump(mode="json")["frequencies"]["yearly"]}
+    panel = panel_config(frequencies=frequencies).model_dump(mode="json")
+    out = run(tmp_path, recipe(NBEATS, panel=panel, refit=False), frame)
+    assert json.loads((out / "metrics.json").read_text()) == {}
+    assert set(pl.read_csv(out / "curves.csv")["part"]) == {"yearly/refit"}
+    assert pl.read_parquet(out / "forecasts.parquet").height == 6

@@ -1,6 +1,7 @@
 """The pretrain stage on a little real text, Korean and English: what is learned, resuming, what it leaves."""
 
 import csv
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -36,10 +37,12 @@ SMALL: dict[str, Any] = {
     "optimizer": {"learning_rate": 4e-3},
     "schedule": {"warmup_steps": 4},
 }
+LENGTHS = [{"tokens": 20, "share": 0.3}, {"tokens": 40, "share": 0.7}]
 # name of the test -> recipe, settings, tokens, metric that must fall
 RUNS: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "bert": ("bert_tiny", {"objective": {"masking": {"unit": "whole_words"}}}, "wordpiece", "masked_lm_loss"),
     "roberta": ("roberta_tiny", {"rows": "doc_sentences"}, "byte_level_bpe", "loss"),
+    "lengths": ("roberta_tiny", {"rows": "doc_sentences", "row_lengths": LENGTHS}, "byte_level_bpe", "loss"),
     "electra": ("electra_tiny", {"rows": "two_segments"}, "wordpiece", "generator_loss"),
 }
 
@@ -118,6 +121,12 @@ def test_the_loss_falls_and_a_killed_run_ends_in_the_same_bytes(
         "배추를 소금에 절였다. 😀", return_tensors="pt"
     )
     model = transformers.AutoModel.from_pretrained(place.out)
+    told = (place.out / "README.md").read_text(encoding="utf-8")
+    architecture = json.loads((place.out / "config.json").read_text())["architectures"][0]
+    assert f'{architecture}.from_pretrained("models/pretrain/tiny")' in told
+    assert (
+        f"| steps | {STEPS} |" in told and "| FLOP of all steps |" in told and f"| valid/{metric} |" in told
+    )
     assert model(**ids).last_hidden_state.isfinite().all()
 
 
@@ -167,3 +176,20 @@ def test_rows_must_give_what_the_objective_needs() -> None:
         UserError, match=r"rows two_segments have two token types, encoder\.num_token_types is 1"
     ):
         recipe("roberta_tiny", {"rows": "two_segments"})
+
+
+def test_a_run_goes_on_from_another(made: Path, tmp_path: Path, tracked: Any) -> None:
+    """The second run's first validation is the first run's last, and its recipe needs no sizes."""
+    first = workspace(tmp_path, made / "wordpiece", out="first")
+    settings = {"max_steps": 2, "validate_every": 1}
+    pretrain.run(first, recipe("electra_tiny", settings))
+    start = {"checkpoint": str(first.out), "digest": hash_folder(first.out)}
+    given = recipe("electra_tiny", {**settings, "encoder": None, "start": start, "seed": 1})
+    assert pretrain.inputs(given) == [("tokenize", "tiny"), ("pretrain", str(first.out))]
+    place = workspace(tmp_path, made / "wordpiece", out="second")
+    place = replace(place, inputs={**place.inputs, f"pretrain/{first.out}": first.out})
+    pretrain.run(place, given)
+    for metric in ("valid/discriminator_loss", "valid/generator_loss"):
+        assert curve(place.out, metric)[0] == curve(first.out, metric)[-1]
+    with pytest.raises(UserError, match=r"tokenizer of .* nor extends it; make tokens with tokenizer"):
+        pretrain.run(replace(place, inputs={**place.inputs, "tokenize/tiny": made / "byte_level_bpe"}), given)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -151,7 +152,7 @@ def test_conf_composes() -> None:
             composed = OmegaConf.to_container(hydra.compose(f"tokenize/{path.stem}"))
         assert isinstance(composed, dict)
         made = TokenizeRecipe.parse(composed["tokenize"], where=f"tokenize.{path.stem}")
-        assert made.tokenizer.vocab_size == 8192
+        assert made.tokenizer.vocab_size == (65536 if path.stem.endswith("64k") else 8192)
 
 
 def test_a_large_corpus_teaches_by_every_kth_document(tmp_path: Path, tracked: Any) -> None:
@@ -163,3 +164,31 @@ def test_a_large_corpus_teaches_by_every_kth_document(tmp_path: Path, tracked: A
     vocabulary = json.loads((space.out / "tokenizer/tokenizer.json").read_text())["model"]["vocab"]
     assert "alpha" in vocabulary and "gamma" not in vocabulary
     assert TokenStore.open(space.out, "train").num_documents == 80
+
+
+def test_a_checkpoints_tokenizer_as_it_is_and_extended(tmp_path: Path, tracked: Any) -> None:
+    english = {split: [text for text in texts if text.isascii()] for split, texts in TEXTS.items()}
+    english["train"] = [text.replace("한국어 문장 ", "") for text in TEXTS["train"]]
+    base = workspace(tmp_path / "base", {**TEXTS, "train": english["train"]})
+    tokenize.run(base, recipe())
+    folder = base.out / "tokenizer"
+    place = workspace(tmp_path, TEXTS)
+    for kind, new in (("existing", {}), ("extended", {"num_new_tokens": 7})):
+        given = recipe(tokenizer={"name": kind, "checkpoint": "theirs", **new})
+        names = ("tokenizer.json", "tokenizer_config.json")
+        assert tokenize.inputs(given)[1:] == [("pretrain", f"theirs/{name}") for name in names]
+        files = {f"pretrain/theirs/{name}": folder / name for name in names}
+        found = replace(place, out=tmp_path / kind, inputs={**place.inputs, **files})
+        tokenize.run(found, given)
+    existing, extended = (
+        json.loads((tmp_path / k / "manifest.json").read_text()) for k in ("existing", "extended")
+    )
+    sizes = [Vocabulary.load(tmp_path / kind / "tokenizer").size for kind in ("existing", "extended")]
+    assert sizes[1] - sizes[0] == extended["extended"]["new_tokens"] == 7
+    before = extended["extended"]["valid_unknown_tokens_before"]
+    assert (
+        before
+        == existing["splits"]["valid"]["unknown_tokens"]
+        == tracked.metrics["extended/valid_unknown_tokens_before"]
+    )
+    assert extended["splits"]["valid"]["unknown_tokens"] == 1 < before  # the snowman is in no train text

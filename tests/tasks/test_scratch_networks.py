@@ -79,6 +79,16 @@ def test_a_damaged_folder_is_the_users_fault(backbone: Path, tmp_path: Path) -> 
             {"name": "regression"},
             "tfidf gives a text its label, task regression asks more",
         ),
+        (
+            {"name": "elmo", "weights": "pretrained", "reader": {"name": "mean"}},
+            {"name": "multi_label"},
+            "elmo gives a text its label, task multi_label asks more",
+        ),
+        (
+            {"name": "elmo", "weights": "pretrained", "reader": {"name": "mean"}},
+            {"name": "token_classification"},
+            "elmo gives a text its label, task token_classification asks more",
+        ),
     ],
 )
 def test_a_classifier_that_cannot_answer_is_refused(

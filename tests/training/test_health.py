@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from seedbed.config import UserError
 from seedbed.training import checkpoint, health
@@ -38,8 +37,7 @@ def test_a_poisoned_batch_stops_the_run_at_its_step_and_is_never_saved(
         fit(tmp_path)
     assert max(path.name for path in (tmp_path / "checkpoints").glob("step-*")) == "step-000000009"
     learner = Regression()
-    state = checkpoint.restore(
-        tmp_path / "checkpoints", learner, torch.optim.AdamW(learner.parameters(), fused=True)
-    )
-    assert state.step == 9
+    saved = checkpoint.find(tmp_path / "checkpoints")
+    assert saved and saved.progress.step == 9
+    saved.restore_result(learner)
     assert all(parameter.isfinite().all() for parameter in learner.parameters())

@@ -1,9 +1,14 @@
 """What a probe counts is what a formula says; what it measures is there."""
 
+import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from seedbed.config import Machine
+from seedbed.models import EncoderConfig
+from seedbed.objectives import ReplacedTokenDetectionConfig
+from seedbed.tokenization import Vocabulary
 from seedbed.training import probe as module
 from seedbed.training.probe import Probe, SavedBytes, probe
 from tests.training.toy import WIDTH, Regression, Sums, recipe
@@ -65,3 +70,59 @@ def test_energy_comes_from_the_meter_or_is_not_known(
     assert found.joules is not None and 0 < found.joules <= 2
     readings = iter([7_000_000, 1_000_000])
     assert probed().joules is None, "the meter started again at 0"
+
+
+def test_recomputed_blocks_save_less_and_compute_more() -> None:
+    plain, again = probed(), probed(activation_checkpointing=True)
+    assert again.activation_bytes < plain.activation_bytes
+    assert again.flops == plain.flops + 12 * 2 * WIDTH * 16
+
+
+def test_shards_are_a_part_of_all_and_what_is_fetched() -> None:
+    """The first layer is a block; the second, in none, is fetched with the network."""
+    whole, cut = probed(devices=2), probed(devices=2, strategy="fsdp")
+    fetched = 4 * PARAMETERS
+    assert cut.weight_bytes == cut.gradient_bytes == -(-whole.weight_bytes // 2) + fetched
+    assert cut.optimizer_bytes == -(-whole.optimizer_bytes // 2)
+
+
+def test_averages_are_counted_with_the_optimizer() -> None:
+    plain = probed().optimizer_bytes
+    found = probe(
+        Regression(),
+        data=Sums(),
+        recipe=recipe(averaging={"name": "ema", "decay": 0.9}),
+        example_tokens=1,
+        machine=Machine(threads=1),
+        label="toy",
+        seconds=0.01,
+    )
+    assert found.optimizer_bytes == plain + 4 * PARAMETERS
+
+
+def test_flops_are_counted_without_numbers() -> None:
+    """Tied weights and all: as many as when the products are computed, and the learner is left alone."""
+    config = EncoderConfig.parse(
+        {
+            "name": "encoder",
+            "family": "electra",
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_layers": 2,
+            "num_heads": 2,
+            "max_length": 16,
+        },
+        "test",
+    )
+    vocabulary = Vocabulary(
+        size=64, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4, special_ids=(0, 1, 2, 3, 4)
+    )
+    objective = ReplacedTokenDetectionConfig(name="replaced_token_detection")
+    learner = objective.build(config, vocabulary, seed=1)
+    rows_BL = np.random.default_rng(0).integers(5, 64, (3, 16))
+    batch = objective.prepare(vocabulary)(rows_BL, 0, 1)
+    with FlopCounterMode(display=False) as counter:
+        torch.autograd.backward(learner.whole_loss(batch)["loss"])
+    learner.zero_grad()
+    assert module.count_flops(learner, batch) == counter.get_total_flops() > 0
+    assert all(parameter.grad is None for parameter in learner.parameters())

@@ -1,5 +1,6 @@
 """The loop: same seed same bits, exact resume after any kill, devices and accumulation change nothing."""
 
+import inspect
 import json
 import math
 import signal
@@ -7,11 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from pytorch_lightning import Callback
+from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 from safetensors.torch import load_file
 
 from seedbed.config import Machine, UserError
 from seedbed.training import checkpoint, predict_scores
+from seedbed.training.module import Plan
 from seedbed.training.recipe import accumulation
+from seedbed.training.trainer import _lightning_trainer
 from tests.training.toy import Regression, Sums, fit, recipe
 
 
@@ -130,3 +135,12 @@ def test_scores_are_of_all_examples() -> None:
     whole = next(iter([data._examples(torch.arange(64))]))
     expected = (learner.eval().predict(whole["features"]) - whole["labels"]).square().mean()
     assert math.isclose(results["loss"], expected.item(), rel_tol=1e-6)
+
+
+def test_no_batch_asks_over_the_devices_whether_to_stop() -> None:
+    """The method that is replaced must be the one that Lightning calls: a new release may rename it."""
+    asks = "self._broadcast_sigterm_tensor()"
+    assert asks in inspect.getsource(_TrainingEpochLoop.advance)
+    plan = Plan.divide(12, world_size=1, rank=0, accumulation=1, start_step=0)
+    trainer = _lightning_trainer(recipe(), plan, Machine(), Callback())
+    assert trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor.__module__ == "seedbed.training.trainer"

@@ -15,14 +15,22 @@ from torch import Tensor, nn
 
 from seedbed.config import Machine
 from seedbed.data.randomness import shuffled, uniform
-from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
+from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator, Repeated
 from seedbed.tracking import Run, SilentRun
 from seedbed.training import Training, checkpoint
+from seedbed.weights import write_weights
 
 if TYPE_CHECKING:
     import pytest
 
 WIDTH, SIZE = 8, 64
+
+
+class Part(Repeated, nn.Linear):
+    """A layer that devices may hold and recompute by itself."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.dropout(torch.tanh(super().forward(features)), 0.2, self.training)
 
 
 class Regression(Learner):
@@ -31,13 +39,12 @@ class Regression(Learner):
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.first, self.second = nn.Linear(WIDTH, 16), nn.Linear(16, 1)
+        self.first, self.second = Part(WIDTH, 16), nn.Linear(16, 1)
         for parameter in self.parameters():
             nn.init.normal_(parameter, std=0.2, generator=generator)
 
     def predict(self, features_BW: Tensor) -> Tensor:
-        hidden = torch.dropout(torch.tanh(self.first(features_BW)), 0.2, self.training)
-        return self.second(hidden).squeeze(-1)
+        return self.second(self.first(features_BW)).squeeze(-1)
 
     def counts(self, batch: Batch) -> dict[str, Tensor]:
         return {"weight": batch["weights"].sum()}
@@ -118,14 +125,14 @@ def recipe(**changes: object) -> Training:
 def fit(
     scratch: Path,
     *,
-    seconds: float = 0.0,
+    data: Sums | None = None,
     machine: Machine | None = None,
     tracker: Run | None = None,
     **changes: object,
 ):
     from seedbed.training.trainer import train
 
-    learner, data = Regression(), Sums(seconds)
+    learner, data = Regression(), data or Sums()
     trained = train(
         learner,
         data=data,
@@ -167,8 +174,14 @@ def main(scratch: Path, settings: str) -> None:
     for place, count, signal_name, whose in wanted.get("die", []):
         if whose == rank:
             die_when(place, count, getattr(signal, signal_name))
-    _, trained, data = fit(scratch, machine=Machine(**wanted["machine"]))
-    (scratch / f"served-{rank}.json").write_text(json.dumps(data.served))
+    data = Sums()
+    try:
+        learner, trained, _ = fit(
+            scratch, machine=Machine(**wanted["machine"]), data=data, **wanted.get("recipe", {})
+        )
+    finally:
+        (scratch / f"served-{rank}.json").write_text(json.dumps(data.served))
+    write_weights(scratch / f"weights-{rank}.safetensors", learner.state_dict())
     if rank == 0:
         (scratch / "curves.json").write_text(json.dumps(trained.curves))
     leave_process_group()

@@ -10,6 +10,7 @@ from pydantic import Field
 from seedbed.data.doc_sentences import DocSentencesConfig
 from seedbed.data.full_sentences import FullSentencesConfig
 from seedbed.data.masks import DynamicConfig, Masks, StaticConfig
+from seedbed.data.row_lengths import RowLength
 from seedbed.data.segment_pairs import SegmentPairsConfig
 from seedbed.data.stream import StreamConfig
 from seedbed.data.two_segments import TwoSegmentsConfig
@@ -24,6 +25,7 @@ __all__ = [
     "DynamicConfig",
     "FullSentencesConfig",
     "Masks",
+    "RowLength",
     "Rows",
     "SegmentPairsConfig",
     "StaticConfig",

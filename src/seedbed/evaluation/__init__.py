@@ -28,6 +28,9 @@ class EvaluateRecipe(Strict):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     resamples: Annotated[int, Field(ge=100, le=100_000)] = 2000
     seed: int = Field(0, ge=0, description="of the resampling")
+    power: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+        0.8, description="chance of finding a difference, for which the seeds still needed are told"
+    )
     finetune: tuple[Pair, ...] = ()
     forecast: tuple[Pair, ...] = ()
     equivalence: dict[Score, Annotated[float, Field(ge=0)]] = Field(

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 
 import polars as pl
 
-from seedbed.evaluation import EvaluateRecipe, classification, matching, series
+from seedbed.evaluation import EvaluateRecipe, classification, contests, matching, series
 from seedbed.evaluation.classification import Classified
-from seedbed.evaluation.comparisons import Verdict, compare
+from seedbed.evaluation.comparisons import Verdict, compare, corrected
 from seedbed.evaluation.findings import ALL, PanelResult, SeriesResult, TextResult
 from seedbed.evaluation.intervals import Draws, Estimate, estimates
+from seedbed.evaluation.randomisation import holm, more_seeds, randomisation
 from seedbed.evaluation.series import Forecasted
+from seedbed.evaluation.slices import Sampling, slices
 
 HIGHER_IS_BETTER = frozenset(classification.SCORES)
 
@@ -31,6 +34,17 @@ def assess_text(
         for a, b in matching(pair, sorted(named), f"evaluate.finetune.{i}"):
             if not named[a].comparable(named[b]):
                 continue
+            p_value = randomisation(
+                named[a],
+                named[b],
+                partial(classification.of_counts, metric=metric),
+                shuffles=recipe.resamples,
+                seed=recipe.seed,
+            )
+            column = classification.SCORES.index(metric)
+            seeds = more_seeds(
+                draws[a], draws[b], column=column, confidence=recipe.confidence, power=recipe.power
+            )
             verdicts.append(
                 compare(
                     draws[a],
@@ -40,14 +54,20 @@ def assess_text(
                     scope=ALL,
                     names=(a, b),
                     metric=metric,
-                    column=classification.SCORES.index(metric),
+                    column=column,
                     higher_is_better=True,
                     equivalence=recipe.equivalence.get(metric, 0.0),
                     confidence=recipe.confidence,
                     seed=recipe.seed,
+                    p_value=p_value,
+                    more_seeds=seeds,
                 )
             )
-    return tasks, verdicts
+    adjusted = holm([verdict.p_value for verdict in verdicts])
+    return tasks, [
+        corrected(verdict, p, confidence=recipe.confidence)
+        for verdict, p in zip(verdicts, adjusted, strict=True)
+    ]
 
 
 def assess_panel(
@@ -65,7 +85,7 @@ def assess_panel(
             names, drawn, counts = series.draw(
                 run,
                 naive2,
-                None if scope == ALL else scope,
+                _frequency(scope),
                 resamples=recipe.resamples,
                 seed=recipe.seed,
             )
@@ -77,7 +97,46 @@ def assess_panel(
             }
         results.append(SeriesResult(run, scores))
     verdicts = _panel_verdicts([r.forecaster for r in runs], panel, scopes, draws, recipe)
-    return PanelResult(panel, history, results, _shown(runs[0], recipe.series_shown)), verdicts
+    sampling = Sampling(recipe.confidence, recipe.resamples, recipe.seed)
+    ordered = [result.forecasts for result in results]
+    named = {run.forecaster: run for run in runs}
+    asked = _pairs(sorted(named), recipe)
+    found = PanelResult(
+        panel,
+        history,
+        results,
+        _shown(runs[0], recipe.series_shown),
+        slices=[part for run in ordered for part in slices(run, sampling)],
+        ranks=[
+            rank
+            for scope in scopes
+            for rank in contests.ranks(
+                ordered, scope=scope, frequency=_frequency(scope), confidence=recipe.confidence
+            )
+        ],
+        tests=[
+            test
+            for a, b in asked
+            for scope in scopes
+            for test in contests.tests(named[a], named[b], scope=scope, frequency=_frequency(scope))
+        ],
+        wins=[contests.wins(named[a], named[b], panel=panel) for a, b in asked],
+    )
+    return found, verdicts
+
+
+def _frequency(scope: str) -> str | None:
+    return None if scope == ALL else scope
+
+
+def _pairs(names: list[str], recipe: EvaluateRecipe) -> list[tuple[str, str]]:
+    """The pairs that the recipe asks about, each once whatever the metric."""
+    pairs = [
+        found
+        for i, pair in enumerate(recipe.forecast)
+        for found in matching(pair, names, f"evaluate.forecast.{i}")
+    ]
+    return list(dict.fromkeys(pairs))
 
 
 def _panel_verdicts(

@@ -5,7 +5,7 @@ Shape legend: N examples, S seeds, C classes, B resamples, M metrics.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -80,6 +80,18 @@ class Classified:
         ]
         return np.asarray(np.sum(matrices, axis=0), np.int64)
 
+    def subset(self, places: Sequence[int]) -> "Classified":
+        """The run as if only these examples (by place) had been tested."""
+        chosen = np.asarray(places, np.int64)
+        ids = tuple(self.ids[i] for i in chosen)
+        return replace(
+            self,
+            ids=ids,
+            labels_N=self.labels_N[chosen],
+            predicted_SN=self.predicted_SN[:, chosen],
+            frame=self.frame.filter(pl.col("id").cast(pl.String).is_in(ids)),
+        )
+
     def comparable(self, other: "Classified") -> bool:
         return (
             self.task == other.task
@@ -116,6 +128,11 @@ def _scores(counts_BCC: Floats) -> Floats:
     macro = metrics.precision_recall_f1(counts_BCC, average="macro")
     each = metrics.precision_recall_f1(counts_BCC)
     return np.column_stack([accuracy, *macro, metrics.matthews_correlation(counts_BCC), *each])
+
+
+def of_counts(counts_BCC: Floats, *, metric: str) -> Floats:
+    """One of SCORES (B,) of confusion counts."""
+    return np.asarray(_scores(counts_BCC)[:, SCORES.index(metric)])
 
 
 def draw(run: Classified, *, resamples: int, seed: int) -> Draws:

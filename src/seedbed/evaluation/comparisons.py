@@ -5,7 +5,8 @@ two are independent. The words follow the posterior probability and a band of di
 too small to matter (Benavoli et al. 2017, section 4, region of practical equivalence).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite, nan
 from typing import Literal
 
 import numpy as np
@@ -45,6 +46,12 @@ class Verdict:
     p_better: float
     p_equal: float
     outcome: Outcome
+    p_value: float = nan
+    """Of the approximate randomisation test; nan where it was not made."""
+    p_holm: float = nan
+    """The same after Holm's correction over all pairs that the evaluation asks about."""
+    more_seeds: float = nan
+    """To add on each side until a difference like this one is found; inf: seeds alone never do."""
 
     @property
     def words(self) -> str:
@@ -52,7 +59,12 @@ class Verdict:
         return f"{self.a} {WORDS[self.outcome]} {self.b}"
 
     def leaves(self) -> dict[str, float]:
-        return self.difference.leaves() | {"p_better": self.p_better, "p_equal": self.p_equal}
+        tests = {name: getattr(self, name) for name in ("p_value", "p_holm", "more_seeds")}
+        return (
+            self.difference.leaves()
+            | {"p_better": self.p_better, "p_equal": self.p_equal}
+            | {name: value for name, value in tests.items() if isfinite(value)}
+        )
 
 
 def compare(
@@ -69,6 +81,8 @@ def compare(
     equivalence: float,
     confidence: float,
     seed: int,
+    p_value: float = nan,
+    more_seeds: float = nan,
 ) -> Verdict:
     """Compare metric number `column` of two models that were scored on the same resamples.
 
@@ -99,6 +113,8 @@ def compare(
         p_better=p_better,
         p_equal=p_equal,
         outcome=outcome,
+        p_value=p_value,
+        more_seeds=more_seeds,
     )
 
 
@@ -128,3 +144,12 @@ def judge(difference: Estimate, *, p_better: float, higher_is_better: bool, equi
     if p_better >= PROBABLE:
         return "probably better"
     return "probably worse" if p_better <= 1 - PROBABLE else "open"
+
+
+def corrected(verdict: Verdict, p_holm: float, *, confidence: float) -> Verdict:
+    """The verdict after the correction; one that it takes certainty from says "probably"."""
+    outcome = verdict.outcome
+    if isfinite(p_holm) and p_holm > 1 - confidence:
+        softer: dict[Outcome, Outcome] = {"better": "probably better", "worse": "probably worse"}
+        outcome = softer.get(outcome, outcome)
+    return replace(verdict, p_holm=p_holm, outcome=outcome)

@@ -7,6 +7,7 @@ description for screen readers. Coordinates are rounded, so equal numbers give e
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from markupsafe import Markup
@@ -15,6 +16,15 @@ from seedbed.evaluation.intervals import Estimate
 
 Points = Sequence[tuple[float, float]]
 COLOURS = 6
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure with its caption and keys, as the template lays it out."""
+
+    caption: str
+    svg: Markup
+    legend: Markup | str = ""
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -46,7 +56,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 def _extent(values: Sequence[float], margin: float = 0.04) -> tuple[float, float]:
     finite = [v for v in values if math.isfinite(v)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
-    pad = (high - low) * margin or abs(high) * 0.1 or 1.0
+    pad = (high - low) * margin if high > low else abs(high) * 0.1 or 1.0
     return low - pad, high + pad
 
 
@@ -104,10 +114,15 @@ def line_chart(
     height: float = 260,
     x_names: Mapping[float, str] | None = None,
     split: float | None = None,
+    bands: Sequence[tuple[Points, Points, str]] = (),
 ) -> Markup:
-    """Named lines (points, css class); `x_names` labels the x axis; `split` draws a dotted upright."""
+    """Named lines (points, css class); `x_names` labels the x axis; `split` draws a dotted upright.
+
+    `bands` (low, high, css class) are filled below the lines.
+    """
     left, right, top, bottom = 52.0, 12.0, 10.0, 34.0
     everything = [point for points, _ in lines.values() for point in points]
+    everything += [point for low, high, _ in bands for point in (*low, *high)]
     x_low, x_high = _extent([x for x, _ in everything], 0.0)
     y_low, y_high = _extent([y for _, y in everything])
 
@@ -131,6 +146,9 @@ def line_chart(
     if split is not None:
         x, _ = place(split, y_low)
         parts.append(_line(x, top, x, height - bottom, "split"))
+    for low, high, css in bands:
+        outline = [(x, y) for x, y in (*low, *reversed(high)) if math.isfinite(y)]
+        parts.append(_path([place(x, y) for x, y in outline], f"band {css}"))
     for points, css in lines.values():
         kept = [place(x, y) for x, y in points if math.isfinite(y)]
         if len(kept) == 1:

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from seedbed.evaluation.calibration import Calibrated
 from seedbed.evaluation.classification import Classified
 from seedbed.evaluation.comparisons import Verdict
+from seedbed.evaluation.contamination import Contamination
+from seedbed.evaluation.contests import Rank, Test
 from seedbed.evaluation.intervals import Estimate
 from seedbed.evaluation.scored import Scored
 from seedbed.evaluation.series import Forecasted
+from seedbed.evaluation.slices import Slice
+from seedbed.evaluation.text_slices import Error, TextSlice
 
 ALL = "all"
 """The scope of scores over every frequency of a panel."""
@@ -19,6 +24,10 @@ ALL = "all"
 class TextResult:
     predictions: Classified
     scores: Mapping[str, Estimate]
+    calibrated: Calibrated | None = None
+    """None where the predictions come without probabilities."""
+    slices: Sequence[TextSlice] = ()
+    errors: Sequence[Error] = ()
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,12 @@ class PanelResult:
     results: Sequence[SeriesResult]
     shown: Sequence[str]
     """unique_ids that the report draws."""
+    slices: Sequence[Slice] = ()
+    ranks: Sequence[Rank] = ()
+    tests: Sequence[Test] = ()
+    """Of the pairs that the recipe asks about."""
+    wins: Sequence[pl.DataFrame] = ()
+    """One table for each such pair."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,15 @@ class Lineage:
 
 
 @dataclass(frozen=True)
+class Contaminated:
+    """A task's test split against a corpus, and what its runs score without dirty examples."""
+
+    found: Contamination
+    clean: Mapping[str, Estimate]
+    """Accuracy by run; none where every example is dirty."""
+
+
+@dataclass(frozen=True)
 class Findings:
     confidence: float
     resamples: int
@@ -86,6 +110,7 @@ class Findings:
     """Metrics on the valid split that pretraining wrote, by run: without intervals."""
     corpora: Sequence[CorpusCounts]
     lineage: Sequence[Lineage]
+    contamination: Sequence[Contaminated]
     commit: str
     lock_digest: str
     fingerprint: str

@@ -36,7 +36,7 @@ class Estimate:
     high: float
     n: int
     seeds: int = 1
-    how: Literal["beta", "bootstrap"] = "bootstrap"
+    how: Literal["beta", "bootstrap", "mcb"] = "bootstrap"
 
     def leaves(self) -> dict[str, float]:
         """The finite numbers, by name: a leaf of metrics.json."""
@@ -128,11 +128,17 @@ def seed_variance(draws: Draws) -> Floats:
     if draws.seeds == 1:
         return np.zeros(draws.values_SM.shape[1])
     observed_M = draws.values_SM.var(axis=0, ddof=1)
+    return np.asarray(np.maximum(observed_M - own_variance(draws), 0))
+
+
+def own_variance(draws: Draws) -> Floats:
+    """Variance (M,) of one seed's value that the examples cause in it alone, not in all seeds alike."""
+    assert draws.seeds > 1
     total_M = draws.draws_BSM.var(axis=0, ddof=1).mean(axis=0)
     shared_plus_M = draws.draws_BSM.mean(axis=1).var(axis=0, ddof=1)
     # mean of the S x S covariance = shared + own / S; its diagonal = shared + own
     own_M = (total_M - shared_plus_M) * draws.seeds / (draws.seeds - 1)
-    return np.asarray(np.maximum(observed_M - np.maximum(own_M, 0), 0))
+    return np.asarray(np.maximum(own_M, 0))
 
 
 def interval(draws_B: Floats, *, n: int, confidence: float) -> tuple[float, float]:

@@ -1,17 +1,18 @@
 """report.html: one self-contained page for people; verdicts first, then evidence, then where it is from."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
-from seedbed.evaluation import figures
+from seedbed.evaluation import figures, panel_charts
+from seedbed.evaluation.calibration import Calibrated
 from seedbed.evaluation.comparisons import Verdict
+from seedbed.evaluation.figures import Chart
 from seedbed.evaluation.findings import ALL, Curve, Findings, PanelResult
 from seedbed.evaluation.intervals import Estimate
+from seedbed.evaluation.text_slices import shown
 
 METRIC_WORDS = {
     "accuracy": "accuracy",
@@ -25,18 +26,15 @@ METRIC_WORDS = {
     "rmsse": "RMSSE",
     "owa": "OWA",
 }
+INTERVAL_WORDS = {
+    "coverage": "covered",
+    "width": "width over MASE's scale",
+    "msis": "MSIS",
+    "crps": "CRPS over MASE's scale",
+}
 TRAINED = ("pretrain", "finetune", "forecast")
-HISTORY_SHOWN = 4
-"""Values of history drawn before a forecast, in horizons."""
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A figure with its caption and keys, as the template lays it out."""
-
-    caption: str
-    svg: Markup
-    legend: Markup | str = ""
+ERRORS_SHOWN = 20
+"""Errors of each run in the page; tables/errors.csv has them all."""
 
 
 def render(findings: Findings) -> str:
@@ -54,8 +52,11 @@ def render(findings: Findings) -> str:
         "interval": figures.interval_text,
         "percent": percent,
         "metric": METRIC_WORDS.__getitem__,
+        "interval_metric": INTERVAL_WORDS.__getitem__,
         "places": places,
         "thousands": "{:,}".format,
+        "shown": shown,
+        "temperatures": temperatures,
     }
     environment.filters.update(filters)
     return environment.get_template("report.html.j2").render(
@@ -66,6 +67,7 @@ def render(findings: Findings) -> str:
         panels=[_panel(panel) for panel in findings.panels],
         curves=curve_charts(findings),
         sentence=sentence,
+        errors_shown=ERRORS_SHOWN,
         reasons=sorted({reason for corpus in findings.corpora for reason in corpus.dropped}),
         splits=("train", "valid", "test"),
     )
@@ -85,6 +87,11 @@ def percent(probability: float) -> str:
     return f"{100 * probability:.1f} %" if not 0.1 <= probability <= 0.9 else f"{100 * probability:.0f} %"
 
 
+def temperatures(values: Sequence[float]) -> str:
+    """The temperature of each seed."""
+    return ", ".join(figures.number(value) for value in values)
+
+
 def sentence(verdict: Verdict) -> str:
     """The numbers of a verdict in one line."""
     metric = METRIC_WORDS[verdict.metric].removesuffix(" %")
@@ -98,8 +105,21 @@ def sentence(verdict: Verdict) -> str:
     plus = "+" if difference.value > 0 else ""
     return (
         f"{metric} {a} against {b}, difference {plus}{value} ({low} to {high}), "
-        f"{difference.n:,} {unit}{seeds}"
+        f"{difference.n:,} {unit}{seeds}{tests(verdict)}"
     )
+
+
+def tests(verdict: Verdict) -> str:
+    """What randomisation says, and the seeds that an open question still needs."""
+    text = ""
+    if math.isfinite(verdict.p_value):
+        text += f"; randomisation p {verdict.p_value:.4f}, after Holm {verdict.p_holm:.4f}"
+    if verdict.outcome in ("open", "probably better", "probably worse"):
+        if math.isinf(verdict.more_seeds):
+            text += "; more seeds alone would not settle it"
+        elif verdict.more_seeds > 0:
+            text += f"; about {verdict.more_seeds:.0f} more seeds each would settle it"
+    return text
 
 
 def _by_task(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
@@ -129,7 +149,29 @@ def _task(name: str, findings: Findings) -> dict[str, object]:
             )
             for r in results
         ],
+        "reliabilities": [reliability_chart(r.calibrated) for r in results if r.calibrated],
     }
+
+
+def reliability_chart(calibrated: Calibrated) -> Chart:
+    """Accuracy by confidence; on the dotted line a model is as often right as it is sure."""
+    lines: dict[str, tuple[figures.Points, str]] = {"perfect": ([(0.0, 0.0), (1.0, 1.0)], "split")}
+    for index, (name, bins) in enumerate(
+        (("as trained", calibrated.reliability), ("with temperature", calibrated.reliability_after))
+    ):
+        lines[name] = ([(b.confidence, b.accuracy) for b in bins], figures.colour(index))
+    told = "; ".join(
+        f"sure {b.confidence:.2f}, right {b.accuracy:.2f} of {b.count}" for b in calibrated.reliability
+    )
+    svg = figures.line_chart(
+        lines,
+        title=f"Reliability of {calibrated.run}",
+        x_label="confidence (accuracy upwards)",
+        description=told,
+        width=340,
+        height=240,
+    )
+    return Chart(calibrated.run, svg, figures.legend({name: css for name, (_, css) in lines.items()}))
 
 
 def _summed(run: str, seeds: int) -> str:
@@ -144,6 +186,8 @@ def _panel(panel: PanelResult) -> dict[str, object]:
     ]
     names = sorted(r.forecasts.forecaster for r in results)
     colours = {name: figures.colour(i) for i, name in enumerate(names)}
+    # one band, of the best that has intervals: several would hide one another
+    banded = next((r.forecasts for r in results if r.forecasts.points.intervals), None)
     return {
         "name": panel.panel,
         "results": results,
@@ -158,45 +202,22 @@ def _panel(panel: PanelResult) -> dict[str, object]:
             reference=1.0 if main == "owa" else None,
         ),
         "legend": figures.legend({"past": "history", "truth": "truth", **colours}),
-        "series": [series_chart(panel, unique_id, colours) for unique_id in panel.shown],
+        "series": [panel_charts.series_chart(panel, unique_id, colours, banded) for unique_id in panel.shown],
+        "banded": f"{panel_charts.band_level(banded)} % interval of {banded.forecaster}" if banded else "",
+        "components": [
+            chart
+            for r in results
+            for unique_id in panel.shown
+            if (chart := panel_charts.component_chart(r.forecasts, unique_id)) is not None
+        ],
+        "ranks": panel_charts.rank_chart(panel, "smape"),
+        "errors": panel_charts.error_charts(panel, colours),
+        "colour_keys": figures.legend(colours),
+        "coverages": panel_charts.coverage_charts(panel),
+        "calibration": panel_charts.calibration_chart(panel, colours),
+        "intervals": [one for one in panel.slices if one.by == "level"],
+        "tests": [test for test in panel.tests if test.horizon == 0],
     }
-
-
-def series_chart(panel: PanelResult, unique_id: str, colours: Mapping[str, str]) -> Chart:
-    """The end of a series' past, its truth and every forecast of it."""
-    first = panel.results[0].forecasts.joined.filter(pl.col("unique_id") == unique_id)
-    past = (
-        panel.history.filter(pl.col("unique_id") == unique_id).sort("ds").tail(HISTORY_SHOWN * first.height)
-    )
-    dates = [*past["ds"].to_list(), *first["ds"].to_list()]
-    before = past.height
-    last = [(float(before - 1), float(past["y"][-1]))]
-
-    def ahead(values: Sequence[float]) -> list[tuple[float, float]]:
-        return last + [(float(before + i), float(v)) for i, v in enumerate(values)]
-
-    lines: dict[str, tuple[figures.Points, str]] = {
-        "past": ([(float(i), float(v)) for i, v in enumerate(past["y"])], "history"),
-    }
-    for result in sorted(panel.results, key=lambda r: r.forecasts.forecaster):
-        part = result.forecasts.joined.filter(pl.col("unique_id") == unique_id)
-        name = result.forecasts.forecaster
-        lines[name] = (ahead(part["forecast"].to_list()), colours[name])
-    lines["truth"] = (ahead(first["y"].to_list()), "truth")
-    frequency = str(first["frequency"][0])
-    marks = (0, len(dates) - 1)
-    long = frequency in ("yearly", "quarterly", "monthly")
-    x_names = {float(i): str(dates[i])[: 4 if frequency == "yearly" else 7 if long else 10] for i in marks}
-    svg = figures.line_chart(
-        lines,
-        title=f"{unique_id}, {frequency}: forecasts and truth",
-        x_label="",
-        width=340,
-        height=200,
-        x_names=x_names,
-        split=float(before - 1),
-    )
-    return Chart(f"{unique_id} ({frequency})", svg)
 
 
 def curve_charts(findings: Findings) -> list[Chart]:

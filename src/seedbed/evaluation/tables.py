@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from seedbed.config import UserError
+from seedbed.evaluation import evidence
 from seedbed.evaluation.findings import ALL, Findings
 from seedbed.evaluation.intervals import Estimate
 from seedbed.workspace import write_json
@@ -26,7 +27,7 @@ def metrics_tree(findings: Findings) -> dict[str, Any]:
                 f"test/{name}": estimate.leaves()
                 for name, estimate in result.scores.items()
                 if "/" not in name  # per class: tables/classes.csv
-            }
+            } | {f"test/{name}": e.leaves() for name, e in evidence.measures(result.calibrated).items()}
     for scored in findings.scored:
         tree["finetune"][scored.run] = {
             f"test/{name}": estimate.leaves() for name, estimate in scored.scores.items()
@@ -38,10 +39,15 @@ def metrics_tree(findings: Findings) -> dict[str, Any]:
                 for scope, scores in forecast.scores.items()
                 for name, estimate in scores.items()
             }
+        for part in panel.slices:
+            if part.by == "level":
+                key = f"test/{part.frequency}/{part.metric}" + (f"-{part.level}" if part.level else "")
+                tree["forecast"][part.forecaster][key] = part.estimate.leaves()
     for run, values in findings.pretraining.items():
         tree["pretrain"][run] = {
             name: {"value": value} for name, value in values.items() if math.isfinite(value)
         }
+    tree["contamination"] = evidence.contamination_tree(findings)
     for verdict in [*findings.headline, *findings.details]:
         key = f"{verdict.a} vs {verdict.b}"
         tree["comparisons"].setdefault(verdict.verb, {}).setdefault(key, {})[
@@ -67,7 +73,15 @@ def write(findings: Findings, out: Path) -> None:
     _csv(out / "tables/classes.csv", finetune_rows(findings, per_class=True), FINETUNE)
     _csv(out / "tables/forecast.csv", forecast_rows(findings), FORECAST)
     _csv(out / "tables/verdicts.csv", verdict_rows(findings), VERDICT)
+    _csv(out / "tables/slices.csv", slice_rows(findings), SLICE)
+    _csv(out / "tables/ranks.csv", rank_rows(findings), RANK)
+    _csv(out / "tables/diebold_mariano.csv", contest_rows(findings), TEST)
+    won = [table for panel in findings.panels for table in panel.wins]
+    if won:
+        pl.concat(won).write_parquet(out / "tables/wins.parquet", statistics=False)
     _csv(out / "tables/drops.csv", drop_rows(findings), ("corpus", "reason", "documents"))
+    for table, evidence_rows in evidence.evidence_rows(findings).items():
+        _csv(out / f"tables/{table}.csv", evidence_rows, evidence.COLUMNS[table])
     _csv(out / "plots/curves.csv", curve_rows(findings), ("verb", "run", "part", "step", "metric", "value"))
     series = [
         r.forecasts.errors.with_columns(
@@ -108,6 +122,9 @@ def _predictions(out: Path, name: str, frame: pl.DataFrame, taken: set[str]) -> 
 ESTIMATE = ("value", "low", "high", "n", "seeds", "how")
 FINETUNE = ("task", "run", "metric", *ESTIMATE)
 FORECAST = ("panel", "forecaster", "frequency", "metric", *ESTIMATE)
+SLICE = ("panel", "forecaster", "frequency", "by", "at", "metric", "level", *ESTIMATE)
+RANK = ("panel", "frequency", "metric", "forecaster", "among", *ESTIMATE)
+TEST = ("panel", "frequency", "a", "b", "horizon", "statistic", "p", "n")
 VERDICT = (
     "verb",
     "task",
@@ -124,6 +141,9 @@ VERDICT = (
     "seeds",
     "p_better",
     "p_equal",
+    "p_value",
+    "p_holm",
+    "more_seeds",
     "outcome",
 )
 
@@ -160,6 +180,47 @@ def forecast_rows(findings: Findings) -> list[Row]:
         for result in panel.results
         for scope, scores in result.scores.items()
         for name, estimate in scores.items()
+    ]
+
+
+def slice_rows(findings: Findings) -> list[Row]:
+    return [
+        {"panel": panel.panel, **{name: getattr(part, name) for name in SLICE[1:7]}}
+        | _estimate(part.estimate)
+        for panel in findings.panels
+        for part in panel.slices
+    ]
+
+
+def rank_rows(findings: Findings) -> list[Row]:
+    return [
+        {
+            "panel": panel.panel,
+            "frequency": rank.scope,
+            "metric": rank.metric,
+            "forecaster": rank.forecaster,
+            "among": rank.among,
+            **_estimate(rank.rank),
+        }
+        for panel in findings.panels
+        for rank in panel.ranks
+    ]
+
+
+def contest_rows(findings: Findings) -> list[Row]:
+    return [
+        {
+            "panel": panel.panel,
+            "frequency": test.scope,
+            "a": test.a,
+            "b": test.b,
+            "horizon": test.horizon,
+            "statistic": test.found.statistic,
+            "p": test.found.p,
+            "n": test.found.n,
+        }
+        for panel in findings.panels
+        for test in panel.tests
     ]
 
 

@@ -5,13 +5,24 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from seedbed.config import Strict
+from seedbed.forecasting.backtest import BacktestConfig
 from seedbed.forecasting.baselines import Naive2Config, NaiveConfig, SeasonalNaiveConfig
+from seedbed.forecasting.conformal import ConformalConfig
 from seedbed.forecasting.forecaster import NBEATSForecasterConfig
-from seedbed.forecasting.panels import LongConfig, Panel, PanelConfig
+from seedbed.forecasting.layouts import LongConfig, PanelConfig
+from seedbed.forecasting.network import NetworkForecasterConfig
+from seedbed.forecasting.panels import Panel
+from seedbed.forecasting.statistical import StatisticalConfig
 from seedbed.training import Training
 
 Forecaster = Annotated[
-    NBEATSForecasterConfig | NaiveConfig | Naive2Config | SeasonalNaiveConfig, Field(discriminator="name")
+    NBEATSForecasterConfig
+    | NetworkForecasterConfig
+    | NaiveConfig
+    | Naive2Config
+    | SeasonalNaiveConfig
+    | StatisticalConfig,
+    Field(discriminator="name"),
 ]
 
 
@@ -26,11 +37,40 @@ class ForecastRecipe(Strict):
         True,
         description="after the fit that is scored on the valid part, fit again on train and valid together",
     )
+    backtest: BacktestConfig | None = Field(
+        None, description="forecasts from earlier cutoffs, before the test part: cross_validation.parquet"
+    )
+    conformal: ConformalConfig | None = Field(
+        None, description="intervals around the forecasts, from the errors of the backtest"
+    )
+
+    @model_validator(mode="after")
+    def _intervals_come_from_one_place(self) -> Self:
+        if self.conformal is not None and self.backtest is None:
+            raise ValueError("conformal takes its errors from a backtest; set backtest.windows (1 is enough)")
+        levels = self.forecaster.levels if self.forecaster.name in ("statistical", "nbeats") else ()
+        if self.conformal is not None and levels:
+            raise ValueError("forecaster.levels and conformal both make intervals; keep one of them")
+        return self
 
     @model_validator(mode="after")
     def _trained_forecasters_need_training(self) -> Self:
-        if self.forecaster.name == "nbeats" and self.training is None:
-            raise ValueError("nbeats needs `training`; see conf/forecast/nbeats_generic-classics.yaml")
+        if self.forecaster.name in ("nbeats", "network") and self.training is None:
+            raise ValueError(
+                f"{self.forecaster.name} needs `training`; see conf/forecast/nbeats_generic-classics.yaml"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _settings_are_of_frequencies_that_are_there(self) -> Self:
+        if self.forecaster.name == "nbeats":
+            known = list(self.panel.frequencies)
+            for name in self.forecaster.by_frequency:
+                if name not in known:
+                    raise ValueError(
+                        f"forecaster.by_frequency has {name}; the panel has {', '.join(known)}; "
+                        "correct the name"
+                    )
         return self
 
     @model_validator(mode="after")

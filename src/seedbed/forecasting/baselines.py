@@ -1,7 +1,8 @@
 """The forecasters every model is held against: naive, seasonal naive and Naive2.
 
 Naive2 is the naive forecast of the seasonally adjusted series (Makridakis and Hibon 2000, M3; Makridakis
-et al. 2020, M4), adjusted only where the seasonality is significant.
+et al. 2020, M4), adjusted only where the seasonality is significant. All three need every point: gaps are
+bridged (`SeriesSet.bridged`).
 """
 
 from abc import ABC, abstractmethod
@@ -73,6 +74,13 @@ def naive(history_T: Floats, *, horizon: int) -> Floats:
     return np.repeat(history_T[-1], horizon)
 
 
+def seasonal_naive(history_T: Floats, *, horizon: int, seasonality: int) -> Floats:
+    """The last season again and again; the last value where the history is shorter."""
+    if history_T.size < seasonality:
+        return naive(history_T, horizon=horizon)
+    return np.resize(history_T[-seasonality:], horizon)
+
+
 def naive2(history_T: Floats, *, horizon: int, seasonality: int, rule: Rule = "m4") -> Floats:
     """The last seasonally adjusted value, with the season put back."""
     if not is_seasonal(history_T, seasonality=seasonality, rule=rule):
@@ -119,7 +127,7 @@ class NaiveConfig(Baseline):
     name: Literal["naive"]
 
     def forecast(self, series: SeriesSet) -> Floats:
-        return np.stack([naive(series.series(i), horizon=series.config.horizon) for i in range(len(series))])
+        return np.stack([naive(series.bridged(i), horizon=series.config.horizon) for i in range(len(series))])
 
 
 class Naive2Config(Baseline):
@@ -132,24 +140,22 @@ class Naive2Config(Baseline):
         horizon, seasonality = series.config.horizon, series.config.seasonality
         return np.stack(
             [
-                naive2(series.series(i), horizon=horizon, seasonality=seasonality, rule=self.rule)
+                naive2(series.bridged(i), horizon=horizon, seasonality=seasonality, rule=self.rule)
                 for i in range(len(series))
             ]
         )
 
 
 class SeasonalNaiveConfig(Baseline):
-    """The value one season ago (statsforecast); the last value where there is less than a season."""
+    """The value one season ago; the last value where there is less than a season."""
 
     name: Literal["seasonal_naive"]
 
     def forecast(self, series: SeriesSet) -> Floats:
-        from statsforecast.models import Naive, SeasonalNaive
-
-        season = series.config.seasonality
-        rows = []
-        for index in range(len(series)):
-            history_T = series.series(index)
-            model = SeasonalNaive(season) if history_T.size >= season else Naive()
-            rows.append(np.asarray(model.forecast(y=history_T, h=series.config.horizon)["mean"], np.float64))
-        return np.stack(rows)
+        horizon, seasonality = series.config.horizon, series.config.seasonality
+        return np.stack(
+            [
+                seasonal_naive(series.bridged(i), horizon=horizon, seasonality=seasonality)
+                for i in range(len(series))
+            ]
+        )

@@ -1,7 +1,8 @@
-"""Regular time: whether dates follow one another without a gap, and which dates come next.
+"""Regular time: where the points of a series lie, and which dates come next.
 
 Steps of months (`1mo`, `3mo`, `1q`, `1y`) keep the day of the month, so a panel of month ends goes on with
 month ends; steps of fixed length (`1w`, `1d`, `1h`, `1m`, `1s`) are exact; `1i` counts integers.
+Every function works on arrays of any one shape, a series or a point per element.
 """
 
 import re
@@ -16,6 +17,7 @@ Instants = NDArray[np.int64]
 MONTHS = {"mo": 1, "q": 3, "y": 12}
 MICROSECONDS = {"s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6, "w": 7 * 86400 * 10**6}
 DAY = MICROSECONDS["d"]
+MONTH_END = 31
 PATTERN = r"([1-9][0-9]*)(mo|q|y|w|d|h|m|s|i)"
 
 
@@ -36,35 +38,52 @@ class Step:
     def is_integer(self) -> bool:
         return self.unit == "i"
 
-    def continue_after(self, instants_T: Instants, count: int) -> Instants:
-        """The `count` instants that follow a regular series."""
-        return self._from(int(instants_T[-1]), _anchor(instants_T), np.arange(1, count + 1))
+    @property
+    def months(self) -> int:
+        """Length in months; 0 of a step that is none."""
+        return self.count * MONTHS.get(self.unit, 0)
 
-    def first_irregular(self, instants_T: Instants) -> tuple[int, int] | None:
-        """Position of the first point that is not where the step leads, and the instant expected there."""
-        expected_T = self._from(int(instants_T[0]), _anchor(instants_T), np.arange(len(instants_T)))
-        wrong = np.flatnonzero(expected_T != instants_T)
-        return (int(wrong[0]), int(expected_T[wrong[0]])) if wrong.size else None
+    def at(self, starts: Instants, anchors: Instants, steps: Instants) -> Instants:
+        """The instants `steps` after `starts`, in months keeping to the day `anchors` (see `anchor`)."""
+        if not self.months:
+            return np.asarray(starts + steps * self.count * MICROSECONDS.get(self.unit, 1), dtype=np.int64)
+        months = (_months(starts) + steps * self.months).astype("M8[M]")
+        days = months.astype("M8[D]").astype(np.int64) + np.minimum(anchors, _lengths(months)) - 1
+        return np.asarray(days * DAY + starts % DAY, dtype=np.int64)
 
-    def _from(self, start: int, anchor: int, steps_N: Instants) -> Instants:
-        if self.unit not in MONTHS:
-            return start + steps_N * self.count * MICROSECONDS.get(self.unit, 1)
-        moment = np.datetime64(start, "us")
-        first = moment.astype("M8[M]").astype(np.int64)
-        months_N = (first + steps_N * self.count * MONTHS[self.unit]).astype("M8[M]")
-        days_N = months_N.astype("M8[D]").astype(np.int64) + np.minimum(anchor, _lengths(months_N)) - 1
-        time_of_day = start - moment.astype("M8[D]").astype("M8[us]").astype(np.int64)
-        return np.asarray(days_N * DAY + time_of_day, dtype=np.int64)
+    def count_from(self, starts: Instants, instants: Instants) -> Instants:
+        """Whole steps from `starts` to `instants`; `at` gives `instants` back where they lie on the grid."""
+        if self.months:
+            return np.asarray((_months(instants) - _months(starts)) // self.months, dtype=np.int64)
+        return np.asarray(
+            (instants - starts) // (self.count * MICROSECONDS.get(self.unit, 1)), dtype=np.int64
+        )
+
+
+def days_of_month(instants: Instants) -> Instants:
+    """1 to 31."""
+    days = instants.astype("M8[us]").astype("M8[D]")
+    return np.asarray((days - days.astype("M8[M]").astype("M8[D]")).astype(np.int64) + 1)
+
+
+def anchors(instants: Instants, firsts: Instants) -> Instants:
+    """The day of the month that each series keeps to: 31 when all its points are last days of their month.
+
+    Else the first point's day, or the latest one where a short month may have cut the first point's.
+    Series i is instants[firsts[i]:firsts[i + 1]], the last one to the end; none is empty.
+    """
+    days = days_of_month(instants)
+    are_ends = days == _lengths(_months(instants).astype("M8[M]"))
+    all_ends = np.logical_and.reduceat(are_ends, firsts)
+    own = np.where(are_ends[firsts], np.maximum.reduceat(days, firsts), days[firsts])
+    return np.asarray(np.where(all_ends, MONTH_END, own), dtype=np.int64)
+
+
+def _months(instants: Instants) -> Instants:
+    """Months since January 1970."""
+    return np.asarray(instants.astype("M8[us]").astype("M8[M]").astype(np.int64))
 
 
 def _lengths(months: NDArray[np.datetime64]) -> Instants:
     """Days in each month."""
     return np.asarray(((months + 1).astype("M8[D]") - months.astype("M8[D]")).astype(np.int64))
-
-
-def _anchor(instants_T: Instants) -> int:
-    """The day of the month that a series keeps to: 31 when every point is the last day of its month."""
-    moments_T = instants_T.astype("M8[us]")
-    months_T = moments_T.astype("M8[M]")
-    days_T = (moments_T.astype("M8[D]") - months_T.astype("M8[D]")).astype(np.int64) + 1
-    return 31 if bool(np.all(days_T == _lengths(months_T))) else int(days_T.max())

@@ -10,24 +10,24 @@ import torch
 from torch import Tensor
 
 from seedbed.data.randomness import derive_seed
-from seedbed.forecasting.losses import LossName
+from seedbed.forecasting.losses import Asked
 
 
 @dataclass(frozen=True)
 class Member:
-    """One network of an ensemble: its window, its loss and the seed of its first weights."""
+    """One network of an ensemble: its window, its loss and the seed of its weights and windows."""
 
     lookback: int
-    loss: LossName
+    loss: Asked
     seed: int
 
 
 def members(
-    *, lookbacks: tuple[int, ...], losses: tuple[LossName, ...], repeats: int, horizon: int, seed: int
+    *, lookbacks: tuple[int, ...], losses: tuple[Asked, ...], repeats: int, horizon: int, seed: int
 ) -> list[Member]:
     """Every combination; a member's seed depends on its own place (lookback, loss, repeat) alone."""
     return [
-        Member(lookback * horizon, loss, derive_seed(seed, "member", lookback, loss, repeat))
+        Member(lookback * horizon, loss, derive_seed(seed, "member", lookback, str(loss), repeat))
         for lookback, loss, repeat in product(lookbacks, losses, range(repeats))
     ]
 
@@ -38,3 +38,9 @@ def median(forecasts_MBH: Tensor) -> Tensor:
     count = forecasts_MBH.shape[0]
     ordered_MBH = torch.sort(forecasts_MBH, dim=0).values
     return (ordered_MBH[(count - 1) // 2] + ordered_MBH[count // 2]) / 2
+
+
+def last_known(window_T: Tensor, mask_T: Tensor) -> Tensor:
+    """The last value (..., 1) of windows (..., T) whose mask is 1; the oldest place where there is none."""
+    places_T = torch.arange(1, mask_T.shape[-1] + 1, device=mask_T.device)
+    return window_T.gather(-1, (mask_T * places_T).argmax(-1, keepdim=True))

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from seedbed import metrics
 from seedbed.config import Machine
@@ -16,14 +17,19 @@ from seedbed.training import Training
 
 Floats = NDArray[np.float64]
 Curve = list[tuple[int, str, float]]
+Level = Annotated[int, Field(ge=1, le=99, description="per cent of the values that an interval should hold")]
 
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Point forecasts (N series, H points); `components` add up to them to 1e-6 of the series' size."""
+    """Point forecasts (N series, H points); `components` add up to them to 1e-6 of the series' size.
+
+    `intervals`: by level in per cent the low and the high end (N, H); nan where a series has none.
+    """
 
     values_NH: Floats
     components: Mapping[str, Floats] = field(default_factory=dict)
+    intervals: Mapping[int, tuple[Floats, Floats]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

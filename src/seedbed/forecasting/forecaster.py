@@ -4,63 +4,67 @@ Shape legend: N series, B windows, M members, S stacks, T lookback, H horizon.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from seedbed.config import Machine, Strict
-from seedbed.forecasting.ensembling import median, members
-from seedbed.forecasting.fitting import Curve, Fitting, Forecasts
-from seedbed.forecasting.losses import LOSSES, LossName
+from seedbed.forecasting.ensembling import Member, last_known, median, members
+from seedbed.forecasting.fitting import Curve, Fitting, Floats, Forecasts, Level
+from seedbed.forecasting.losses import Asked, LossName, add_scores, loss_of
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
 from seedbed.forecasting.windows import WindowPresentations, Windows
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
-from seedbed.models.nbeats import NBEATS, NBEATSConfig
+from seedbed.models.nbeats import NBEATSConfig
+from seedbed.models.nbeats_ensemble import NBEATSEnsemble
+from seedbed.training import Training
 from seedbed.weights import write_weights
 
-BATCH_SERIES = 4096
+FORECAST_WINDOWS = 1 << 15
+"""Windows of all members that are computed together when nothing is learned."""
 SMALL_WIDTH = 256
 """Products of matrices up to this size end before a second thread is awake."""
 
 
 class EnsembleForecaster(Learner):
-    """N-BEATS members of one frequency. They share no weight, and Adam does not see the factor that the
-    mean of their losses brings, so each learns as it would alone (if `gradient_clip`, a norm over all, is
-    kept out of reach). A batch holds windows of each member's own (B, M, ...) or common to all (B, ...).
+    """N-BEATS members of one frequency, computed together. They share no weight, and Adam does not see the
+    factor that the mean of their losses brings, so each learns as it would alone (if `gradient_clip`, a norm
+    over all, is kept out of reach). A batch holds windows of each member's own (B, M, ...) or common to all
+    (B, ...). `only`: the members of these numbers, as they are among all.
     """
 
-    def __init__(self, config: "NBEATSForecasterConfig", *, horizon: int, seed: int) -> None:
+    def __init__(
+        self, config: "NBEATSForecasterConfig", *, horizon: int, seed: int, only: slice = slice(None)
+    ) -> None:
         super().__init__()
         self._names = config.model.component_names()
         self._level = config.level
-        self._members = members(
-            lookbacks=config.lookbacks,
-            losses=config.losses,
-            repeats=config.repeats,
-            horizon=horizon,
-            seed=seed,
-        )
-        self.members = nn.ModuleList(
-            config.model.build(lookback=member.lookback, horizon=horizon, seed=member.seed)
-            for member in self._members
+        self._levels = config.levels
+        self.plan = config.plan(horizon=horizon, seed=seed)[only]
+        self._by_loss: dict[Asked, list[int]] = {}
+        for index, member in enumerate(self.plan):
+            self._by_loss.setdefault(member.loss, []).append(index)
+        self._middle = [index for index, member in enumerate(self.plan) if isinstance(member.loss, str)]
+        self.members = NBEATSEnsemble(
+            [config.model.build(lookback=one.lookback, horizon=horizon, seed=one.seed) for one in self.plan],
+            lookback=max(config.lookbacks) * horizon,
         )
 
     def components(self, batch: Batch) -> Tensor:
         """(M, 1 + S, B, H) in the window's scale: the level, then each stack's share."""
-        parts = []
-        for index, network in enumerate(self.members):
-            assert isinstance(network, NBEATS)
-            window_BT = _of_member(batch["insample"], index, 2)[:, -network.lookback :]
-            mask_BT = _of_member(batch["insample_mask"], index, 2)[:, -network.lookback :]
-            level_B1 = window_BT[:, -1:] if self._level == "last" else torch.zeros_like(window_BT[:, -1:])
-            shares_SBH = network.components(window_BT - level_B1, mask_BT)
-            parts.append(torch.cat([level_B1.expand(-1, network.horizon)[None], shares_SBH]))
-        return torch.stack(parts)
+        window_MBT = self._of_members(batch["insample"], 2)[..., -self.members.lookback :]
+        mask_MBT = self._of_members(batch["insample_mask"], 2)[..., -self.members.lookback :]
+        level_MB1 = torch.zeros_like(window_MBT[..., -1:])
+        if self._level == "last":
+            level_MB1 = last_known(window_MBT, mask_MBT)
+        shares_SMBH = self.members.components(window_MBT - level_MB1, mask_MBT)
+        level_MBH = level_MB1.expand(-1, -1, self.members.horizon)
+        return torch.cat([level_MBH[None], shares_SMBH]).transpose(0, 1)
 
     def counts(self, batch: Batch) -> dict[str, Tensor]:
         """Points a member is asked for, unknown ones too, as the losses count them."""
@@ -68,19 +72,19 @@ class EnsembleForecaster(Learner):
 
     def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The mean over members, and the mean of each kind of loss."""
-        forecasts_MBH = self.components(batch).sum(1)
-        by_loss: dict[str, list[Tensor]] = {}
-        for index, member in enumerate(self._members):
-            loss = LOSSES[member.loss](
-                forecasts_MBH[index],
-                _of_member(batch["outsample"], index, 2),
-                _of_member(batch["outsample_mask"], index, 2),
-                _of_member(batch["naive_scale"], index, 1),
-            )
-            by_loss.setdefault(member.loss, []).append(loss / counts["points"])
-        means = {name: torch.stack(losses).mean() for name, losses in by_loss.items()}
-        total = torch.stack([loss for losses in by_loss.values() for loss in losses]).sum()
-        return {"loss": total / len(self._members)} | means
+        asked = (
+            self.components(batch).sum(1),
+            self._of_members(batch["outsample"], 2),
+            self._of_members(batch["outsample_mask"], 2),
+            self._of_members(batch["naive_scale"], 1),
+        )
+        points = counts["points"]
+        sums, means = {}, {}
+        for wanted, own in self._by_loss.items():
+            name, loss = loss_of(wanted)
+            sums[name] = loss(*(part[own] for part in asked))
+            means[name] = sums[name] / (points * len(own))
+        return {"loss": torch.stack([*sums.values()]).sum() / (points * len(self.plan))} | means
 
     def scores(self) -> Accumulator:
         return MeanAccumulator()
@@ -88,35 +92,46 @@ class EnsembleForecaster(Learner):
     def score(self, batch: Batch, accumulator: Accumulator) -> None:
         """sMAPE and MASE of the median, of windows common to all members, over those known in full."""
         assert isinstance(accumulator, MeanAccumulator) and batch["outsample"].ndim == 2
-        forecast_BH = median(self.components(batch).sum(1).double())
-        actual_BH, mask_BH = batch["outsample"].double(), batch["outsample_mask"].double()
-        whole_B = (mask_BH.sum(-1) == mask_BH.shape[-1]).double()
-        error_BH = (forecast_BH - actual_BH).abs()
-        size_BH = actual_BH.abs() + forecast_BH.abs()
-        smape_B = (200 * error_BH / torch.where(size_BH > 0, size_BH, torch.ones_like(size_BH))).mean(-1)
-        accumulator.add_mean("smape", (smape_B * whole_B).sum(), whole_B.sum())
-        scale_B = batch["naive_scale"].double()
-        defined_B = whole_B * (scale_B > 0)
-        mase_B = error_BH.mean(-1) / torch.where(scale_B > 0, scale_B, torch.ones_like(scale_B))
-        accumulator.add_mean("mase", (mase_B * defined_B).sum(), defined_B.sum())
+        if self._middle:
+            forecasts_MBH = self.components(batch).sum(1).double()
+            add_scores(median(forecasts_MBH[self._middle]), batch, accumulator)
 
     @torch.no_grad()
-    def forecast(self, windows: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Median forecast (B, H) in the series' unit and components that add up to it, in float64.
+    def forecast(self, windows: Batch) -> tuple[Tensor, dict[str, Tensor], dict[int, tuple[Tensor, Tensor]]]:
+        """Median forecast (B, H) in the series' unit, components that add up to it, and intervals by level.
 
-        Level and stacks are means over members; `ensemble` is what the median departs from the mean.
+        In float64. Level and stacks are means over members; `ensemble` is what the median departs from the
+        mean. Members that learn a quantile have no part in these; their medians are the intervals' ends,
+        never on the wrong side of the forecast.
         """
-        parts_MSBH = self.components(windows).double() * windows["scale"][:, None]
+        all_MSBH = self.components(windows).double() * windows["scale"][:, None]
+        parts_MSBH = all_MSBH[self._middle]
         middle_BH = median(parts_MSBH.sum(1))
         mean_SBH = parts_MSBH.mean(0)
         components = dict(zip(("level", *self._names), mean_SBH, strict=True))
         if self._level == "zero":
             del components["level"]
-        return middle_BH, components | {"ensemble": middle_BH - mean_SBH.sum(0)}
+        intervals = {}
+        for level in self._levels:
+            low_BH, high_BH = (median(all_MSBH[self._by_loss[share]].sum(1)) for share in _shares(level))
+            intervals[level] = torch.minimum(low_BH, middle_BH), torch.maximum(high_BH, middle_BH)
+        return middle_BH, components | {"ensemble": middle_BH - mean_SBH.sum(0)}, intervals
+
+    @property
+    def together(self) -> int:
+        """Series to forecast at a time."""
+        return max(1, FORECAST_WINDOWS // len(self.plan))
+
+    def _of_members(self, tensor: Tensor, ndim: int) -> Tensor:
+        """(M, B, ...) of windows (B, M, ...), or of windows (B, ...) that all members share."""
+        if tensor.ndim == ndim:
+            return tensor.expand(len(self.plan), *tensor.shape)
+        return tensor.transpose(0, 1)
 
 
-def _of_member(tensor: Tensor, index: int, ndim: int) -> Tensor:
-    return tensor if tensor.ndim == ndim else tensor[:, index]
+def _shares(level: int) -> tuple[float, float]:
+    """The quantiles that bound an interval of `level` per cent."""
+    return (100 - level) / 200, (100 + level) / 200
 
 
 class FittedNBEATS:
@@ -126,19 +141,32 @@ class FittedNBEATS:
         self.learner, self._lookback, self.curves = learner.eval(), lookback, curves
 
     def forecast(self, series: SeriesSet) -> Forecasts:
-        windows = Windows(series, lookback=self._lookback).at_end()
-        values, components = [], []
-        for first in range(0, len(series), BATCH_SERIES):
-            part = {key: value[first : first + BATCH_SERIES] for key, value in windows.items()}
-            middle_BH, shares = self.learner.forecast(part)
-            values.append(middle_BH.numpy())
-            components.append({name: share.numpy() for name, share in shares.items()})
-        names = components[0]
-        shares_by_name = {name: np.concatenate([part[name] for part in components]) for name in names}
-        return Forecasts(np.concatenate(values), shares_by_name)
+        windows = Windows(series, lookback=self._lookback)
+        count = self.learner.together
+        found = [
+            self.learner.forecast(windows.at_end(first, count)) for first in range(0, len(series), count)
+        ]
+        _, names, levels = found[0]
+        return Forecasts(
+            torch.cat([middle_BH for middle_BH, _, _ in found]).numpy(),
+            {name: torch.cat([shares[name] for _, shares, _ in found]).numpy() for name in names},
+            {level: _ends([intervals[level] for _, _, intervals in found]) for level in levels},
+        )
 
     def save(self, path: Path) -> None:
         write_weights(path.with_suffix(".safetensors"), self.learner.state_dict())
+
+
+def _ends(intervals: list[tuple[Tensor, Tensor]]) -> tuple[Floats, Floats]:
+    low, high = (torch.cat(ends).numpy() for ends in zip(*intervals, strict=True))
+    return low, high
+
+
+class FrequencySettings(Strict):
+    """What one frequency has otherwise than the others; null: as they have it."""
+
+    history_horizons: float | None = Field(None, gt=0)
+    max_steps: int | None = Field(None, ge=1, description="in place of training.max_steps")
 
 
 class NBEATSForecasterConfig(Strict):
@@ -149,48 +177,71 @@ class NBEATSForecasterConfig(Strict):
     lookbacks: tuple[int, ...] = Field(min_length=1, description="in horizons; the paper: 2 to 7")
     losses: tuple[LossName, ...] = Field(min_length=1)
     repeats: int = Field(1, ge=1, description="members per lookback and loss; the paper: 10")
+    levels: tuple[Level, ...] = Field(
+        (), description="intervals; each asks for two more members per lookback and repeat, by pinball loss"
+    )
+    together: int | None = Field(
+        None,
+        ge=1,
+        description="members trained at once, where memory does not hold all; null: all of them",
+    )
     history_horizons: float = Field(
         10.0, gt=0, description="L_H: cuts are drawn from the last L_H x horizon points of a series"
     )
     level: Literal["zero", "last"] = Field(
         "zero",
-        description="zero: as in the paper; last: networks see and forecast departures from the last value",
+        description="zero: as in the paper; last: networks see and forecast departures from the last value "
+        "that is known",
     )
+    by_frequency: dict[str, FrequencySettings] = Field({}, description="what differs for some frequencies")
 
     def fit(self, series: SeriesSet, *, valid: SeriesSet | None, fitting: Fitting) -> FittedNBEATS:
         """Train on `series`; `valid` holds the horizon after it, for the curves, and decides nothing."""
         from seedbed.training.trainer import train
 
+        assert fitting.training is not None, "ForecastRecipe asks for it"
+        own = self.by_frequency.get(series.frequency, FrequencySettings())
         training = fitting.training
-        assert training is not None, "ForecastRecipe asks for it"
-        learner = self.build(series.config, seed=training.seed)
+        if own.max_steps is not None:
+            changed = training.model_dump() | {"max_steps": own.max_steps}
+            training = Training.parse(changed, f"{fitting.label}: forecaster.by_frequency.{series.frequency}")
         lookback = self._lookback(series.config)
-        presentations = WindowPresentations(
-            series,
-            lookback=lookback,
-            members=len(learner.members),
-            history_horizons=self.history_horizons,
-            seed=training.seed,
-        )
 
         def batches() -> Iterator[dict[str, Tensor]]:
             if valid is not None:
-                windows = Windows(series, lookback=lookback).before(valid)
-                for first in range(0, len(series), BATCH_SERIES):
-                    yield {key: value[first : first + BATCH_SERIES] for key, value in windows.items()}
+                windows, count = Windows(series, lookback=lookback), part.together
+                for first in range(0, len(series), count):
+                    yield windows.before(valid, first, count)
 
-        trained = train(
-            learner,
-            data=presentations,
-            valid=batches,
-            recipe=training,
-            example_tokens=len(learner.members) * (lookback + series.config.horizon),
-            machine=self._machine(fitting.machine),
-            scratch=fitting.scratch,
-            tracker=fitting.tracker,
-            label=fitting.label,
-        )
-        return FittedNBEATS(learner, lookback=lookback, curves=trained.curves)
+        states: list[dict[str, Tensor]] = []
+        curves: Curve = []
+        for only, label in self._parts():
+            horizon = series.config.horizon
+            part = EnsembleForecaster(self, horizon=horizon, seed=training.seed, only=only)
+            presentations = WindowPresentations(
+                series,
+                lookback=lookback,
+                seeds=[member.seed for member in part.plan],
+                history_horizons=own.history_horizons or self.history_horizons,
+            )
+            with fitting.tracker.child(label) if label else nullcontext(fitting.tracker) as tracker:
+                trained = train(
+                    part,
+                    data=presentations,
+                    valid=batches,
+                    recipe=training,
+                    # a window fills about as much memory as a token of an encoder
+                    example_tokens=len(part.plan),
+                    machine=self._machine(fitting.machine),
+                    scratch=fitting.scratch / label,
+                    tracker=tracker,
+                    label=f"{fitting.label} {label}".strip(),
+                )
+            states.append(part.state_dict())
+            curves += [(step, f"{label}/{name}".strip("/"), value) for step, name, value in trained.curves]
+        learner = part if len(states) == 1 else self.build(series.config, seed=training.seed)
+        learner.load_state_dict({name: torch.cat([one[name] for one in states]) for name in states[0]})
+        return FittedNBEATS(learner, lookback=lookback, curves=curves)
 
     def load(self, path: Path, frequency: FrequencyConfig) -> FittedNBEATS:
         """Read what `save` wrote."""
@@ -200,6 +251,28 @@ class NBEATSForecasterConfig(Strict):
 
     def build(self, frequency: FrequencyConfig, *, seed: int) -> EnsembleForecaster:
         return EnsembleForecaster(self, horizon=frequency.horizon, seed=seed)
+
+    def plan(self, *, horizon: int, seed: int) -> list[Member]:
+        """The members, those for the middle first."""
+        quantiles = tuple(share for level in self.levels for share in _shares(level))
+        return [
+            member
+            for losses in (self.losses, quantiles)
+            for member in members(
+                lookbacks=self.lookbacks, losses=losses, repeats=self.repeats, horizon=horizon, seed=seed
+            )
+        ]
+
+    def _parts(self) -> list[tuple[slice, str]]:
+        """Members to train one part after the other, and what to call each; one part has no name."""
+        count = len(self.plan(horizon=1, seed=0))
+        size = self.together or count
+        if size >= count:
+            return [(slice(None), "")]
+        return [
+            (slice(first, first + size), f"members_{first + 1}_to_{min(first + size, count)}")
+            for first in range(0, count, size)
+        ]
 
     def _machine(self, machine: Machine) -> Machine:
         small = max(stack.width for stack in self.model.stacks) <= SMALL_WIDTH

@@ -13,9 +13,18 @@ import numpy as np
 
 from seedbed.config import Strict, UserError
 from seedbed.forecasting import Forecaster
-from seedbed.forecasting.calendar import Step
 from seedbed.forecasting.fitting import Fitted, Forecasts
-from seedbed.forecasting.panels import FrequencyConfig, SeriesSet, read_series, to_time
+from seedbed.forecasting.panels import (
+    Counts,
+    FrequencyConfig,
+    Gaps,
+    Rules,
+    SeriesSet,
+    gather,
+    repeat_ids,
+    to_time,
+)
+from seedbed.forecasting.panels.checks import OnFault, Sieve
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,23 +46,37 @@ class SavedForecaster:
     def __init__(self, card: Card, fitted: Mapping[str, Fitted]) -> None:
         self.card, self._fitted = card, fitted
 
-    def forecast(self, table: "pl.DataFrame") -> "pl.DataFrame":
+    def forecast(
+        self,
+        table: "pl.DataFrame",
+        *,
+        where: str = "series to forecast",
+        gaps: Gaps = "keep",
+        on_fault: OnFault = "refuse",
+    ) -> "pl.DataFrame":
         """The horizon after each series of a table in long format; UserError as for a panel.
 
         Without a column `frequency` the forecaster must know only one.
         """
+        return self.forecast_counted(table, sieve=Sieve(where, on_fault), gaps=gaps)[0]
+
+    def forecast_counted(
+        self, table: "pl.DataFrame", *, sieve: Sieve, gaps: Gaps
+    ) -> tuple["pl.DataFrame", Counts]:
+        """`forecast`, and what was left out and missing."""
         import polars as pl
 
         given = set(table["frequency"].unique().to_list()) if "frequency" in table.columns else None
         frequencies = {
             name: config for name, config in self.card.frequencies.items() if given is None or name in given
         }
-        sets = read_series(table, frequencies or self.card.frequencies, where="series to forecast")
+        rules = Rules(frequencies or self.card.frequencies, gaps, needs_test=False)
+        sets, counts = gather([table], rules, sieve=sieve)
         tables = []
         for one in sets:
             forecasts = self._fitted[one.frequency].forecast(one)
             tables.append(forecast_table(one, forecasts, column=self.card.run))
-        return pl.concat(tables)
+        return pl.concat(tables, how="diagonal"), counts
 
 
 def save_forecaster(folder: Path, card: Card, fitted: Mapping[str, Fitted]) -> None:
@@ -84,20 +107,24 @@ def load_forecaster(folder: Path) -> SavedForecaster:
 
 
 def forecast_table(series: SeriesSet, forecasts: Forecasts, *, column: str) -> "pl.DataFrame":
-    """unique_id, ds, cutoff (last date seen), frequency, the forecast under `column`, its components."""
+    """unique_id, ds, cutoff (last date seen), frequency, the forecast under `column`, intervals, components.
+
+    The ends of an interval are `<column>-lo-90` and `<column>-hi-90`, as Nixtla's libraries name them.
+    """
     import polars as pl
 
-    horizon = series.config.horizon
-    step = Step.parse(series.config.step)
-    ahead = np.concatenate([step.continue_after(series.dates(i), horizon) for i in range(len(series))])
-    cutoffs = np.repeat(series.instants[series.offsets[1:] - 1], horizon)
-    columns = {column: forecasts.values_NH, **forecasts.components}
+    horizons = np.full(len(series), series.config.horizon)
+    cutoffs = np.repeat(series.cutoffs(), horizons)
+    columns = {column: forecasts.values_NH}
+    for level, (low_NH, high_NH) in sorted(forecasts.intervals.items()):
+        columns |= {f"{column}-lo-{level}": low_NH, f"{column}-hi-{level}": high_NH}
+    columns |= forecasts.components
     return pl.DataFrame(
         {
-            "unique_id": [unique_id for unique_id in series.ids for _ in range(horizon)],
-            "ds": to_time(ahead, series.time),
+            "unique_id": repeat_ids(series.ids, horizons),
+            "ds": to_time(series.ahead().reshape(-1), series.time),
             "cutoff": to_time(cutoffs, series.time).rename("cutoff"),
-            "frequency": [series.frequency] * len(ahead),
+            "frequency": pl.repeat(series.frequency, len(cutoffs), dtype=pl.String, eager=True),
             **{name: values_NH.reshape(-1) for name, values_NH in columns.items()},
         }
     )

@@ -6,7 +6,11 @@ from pydantic import Field
 
 from seedbed.models.decoder import Decoder, DecoderConfig
 from seedbed.models.depths import layer_depths
+from seedbed.models.elmo import Elmo, ElmoConfig
+from seedbed.models.elmo_classifier import ElmoClassifier, ElmoClassifierHead
+from seedbed.models.elmo_layout import load_elmo, load_elmo_classifier, save_elmo, save_elmo_classifier
 from seedbed.models.encoder import Encoder, EncoderConfig
+from seedbed.models.filling import Checkpoint, NewTokens, check_network, read_network
 from seedbed.models.gpt import GPT1Config, GPT2Config, GPTJConfig, GPTNeoConfig
 from seedbed.models.heads import (
     ClassificationHead,
@@ -37,11 +41,16 @@ from seedbed.models.token_heads import (
 DecoderFamily = Annotated[GPT1Config | GPT2Config | GPTNeoConfig | GPTJConfig, Field(discriminator="name")]
 
 __all__ = [
+    "Checkpoint",
     "ClassificationHead",
     "Decoder",
     "DecoderConfig",
     "DecoderFamily",
     "DiscriminatorHead",
+    "Elmo",
+    "ElmoClassifier",
+    "ElmoClassifierHead",
+    "ElmoConfig",
     "Encoder",
     "EncoderConfig",
     "GPT1Config",
@@ -49,20 +58,27 @@ __all__ = [
     "GPTJConfig",
     "GPTNeoConfig",
     "MaskedLMHead",
+    "NewTokens",
     "NextSentenceHead",
     "PretrainingHeads",
     "SequenceClassifier",
     "SpanClassifier",
     "TokenClassifier",
     "build_sequence_classifier",
+    "check_network",
     "classifier_on",
     "layer_depths",
     "load_decoder",
+    "load_elmo",
+    "load_elmo_classifier",
     "load_encoder",
     "load_pooler",
     "load_sequence_classifier",
     "load_token_classifier",
+    "read_network",
     "save_decoder",
+    "save_elmo",
+    "save_elmo_classifier",
     "save_pretrained",
     "span_classifier_on",
     "token_classifier_on",

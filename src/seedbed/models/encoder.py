@@ -173,12 +173,4 @@ DEVIATIONS = (
         why="Nobody takes random numbers for what was learned.",
         source="google-research/bert modeling.py; transformers BertModel",
     ),
-    Deviation(
-        system="BERT",
-        theirs="Nine tenths of the steps see rows of 128 tokens, the last tenth rows of 512.",
-        ours="Every step sees rows of encoder.max_length; bert_base and bert_large say 512.",
-        why="A run has one length. At 512 throughout, the same steps see three times the tokens; "
-        "encoder.max_length=128 is the cheap choice, for texts as short.",
-        source="arXiv 1810.04805, appendix A.2",
-    ),
 )

@@ -9,7 +9,6 @@ RobertaModel draw a random one and warn that they do, as for the published RoBER
 ours draws a new one. The class named in `architectures` loads with nothing missing and nothing left over.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from seedbed.config import UserError
 from seedbed.models import decoder_layout
+from seedbed.models.checkpoint_folder import WEIGHTS, fill, read_config, read_tensors, write_folder
 from seedbed.models.decoder import Decoder
 from seedbed.models.encoder import Encoder, EncoderConfig
 from seedbed.models.heads import (
@@ -37,11 +37,7 @@ from seedbed.models.layout import (
     to_config,
 )
 from seedbed.models.token_heads import SpanClassifier, TokenClassifier
-from seedbed.weights import write_weights
-from seedbed.workspace import write_json
 
-WEIGHTS = "model.safetensors"
-WEIGHTS_INDEX = "model.safetensors.index.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
 Head = MaskedLMHead | PretrainingHeads | DiscriminatorHead | SequenceClassifier | TokenClassifier
@@ -88,7 +84,7 @@ def save_pretrained(
     tensors = encoder_tensors(encoder, prefix="" if kind == "none" else f"{encoder.config.family}.")
     if part is not None:
         tensors |= head_tensors(part, encoder.config.family, kind)
-    _write(folder, tensors, config | dict(extra_config or {}))
+    write_folder(folder, tensors, config | dict(extra_config or {}))
     for name in TOKENIZER_FILES if tokenizer_folder is not None else ():
         assert tokenizer_folder is not None
         if (tokenizer_folder / name).is_file():
@@ -98,17 +94,7 @@ def save_pretrained(
 def save_decoder(folder: Path, decoder: Decoder) -> None:
     """Write a decoder as its family's causal LM; the same tensors give the same bytes."""
     tensors = decoder_layout.decoder_tensors(decoder.state_dict(), decoder.config)
-    _write(folder, tensors, decoder_layout.to_config(decoder))
-
-
-def _write(folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    write_weights(
-        folder / WEIGHTS,
-        {name: tensor.float() for name, tensor in tensors.items()},
-        metadata={"format": "pt"},
-    )
-    write_json(folder / CONFIG, config)
+    write_folder(folder, tensors, decoder_layout.to_config(decoder))
 
 
 def _kind(head: Head | None) -> tuple[Kind, nn.Module | None]:
@@ -136,18 +122,18 @@ def load_encoder(
 
     The dropouts given replace the folder's. Whatever cannot be read exactly is a UserError.
     """
-    written = _read_config(folder)
+    written = read_config(folder)
     changes = {"dropout": dropout, "attention_dropout": attention_dropout}
     changes = {name: value for name, value in changes.items() if value is not None}
     config = from_config(written, folder).model_copy(update=changes)
     encoder = _empty(written, config)
-    _fill(encoder, _encoder_state(_read_tensors(folder), encoder, folder), folder)
+    fill(encoder, encoder_state(read_tensors(folder), encoder, folder), folder)
     return Loaded(encoder, config)
 
 
 def load_decoder(folder: Path) -> Decoder:
     """The decoder of any local GPT-1, GPT-2, GPT-Neo or GPT-J folder, ours or Hugging Face's."""
-    written = _read_config(folder)
+    written = read_config(folder)
     config = decoder_layout.from_config(written, folder)
     ids = {name: written.get(f"{name}_token_id") for name in ("eos", "pad")}
     sizes = ids | {"vocab_size": written.get("vocab_size")}
@@ -158,8 +144,8 @@ def load_decoder(folder: Path) -> Decoder:
             )
     size = written.get("vocab_size", decoder_layout.family_of(config)[1].vocabulary_size)
     decoder = Decoder(config, vocabulary_size=size, end_id=ids["eos"], pad_id=ids["pad"])
-    state = decoder_layout.decoder_state(_read_tensors(folder), decoder, weights=folder / WEIGHTS)
-    _fill(decoder, state, folder)
+    state = decoder_layout.decoder_state(read_tensors(folder), decoder, weights=folder / WEIGHTS)
+    fill(decoder, state, folder)
     return decoder
 
 
@@ -169,16 +155,16 @@ def load_pooler(folder: Path) -> nn.Linear | None:
     A folder cannot say whether its pooler was ever trained: ours hold one only if it was, and so do the
     published BERTs.
     """
-    config = from_config(_read_config(folder), folder)
+    config = from_config(read_config(folder), folder)
     if config.family != "bert":
         return None
-    tensors = _read_tensors(folder)
+    tensors = read_tensors(folder)
     for prefix in ("bert.", ""):
         state = {name: tensors.get(f"{prefix}pooler.dense.{name}") for name in ("weight", "bias")}
         found = {name: tensor for name, tensor in state.items() if tensor is not None}
         if len(found) == len(state):
             pooler = nn.Linear(config.hidden_size, config.hidden_size)
-            _fill(pooler, found, folder)
+            fill(pooler, found, folder)
             return pooler
     return None
 
@@ -206,10 +192,10 @@ def load_token_classifier(folder: Path, head: Literal["tokens", "spans"]) -> Tok
 
 def _read_whole(folder: Path) -> tuple[dict[str, Any], Encoder, dict[str, Tensor]]:
     """A folder's config.json, its encoder, and all its tensors."""
-    written = _read_config(folder)
+    written = read_config(folder)
     encoder = _empty(written, from_config(written, folder))
-    tensors = _read_tensors(folder)
-    _fill(encoder, _encoder_state(tensors, encoder, folder), folder)
+    tensors = read_tensors(folder)
+    fill(encoder, encoder_state(tensors, encoder, folder), folder)
     return written, encoder, tensors
 
 
@@ -237,22 +223,7 @@ def _fill_head(
             f"{folder / WEIGHTS}: no {missing[0]}; this is no {_CALLED[kind]} "
             f"(architectures {written.get('architectures')}); give a fine-tuned folder"
         )
-    _fill(head, {ours: tensors[theirs] for ours, theirs in names.items()}, folder)
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
-    try:
-        written = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{path}: no such file; give a folder in the Hugging Face layout") from None
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON: {error}; make the folder again") from None
-    if not isinstance(written, dict):
-        raise UserError(f"{path}: a {type(written).__name__}, expected an object; make the folder again")
-    if "auto_map" in written:
-        raise UserError(f"{path}: auto_map asks to run code of the folder, which is never done; remove it")
-    return written
+    fill(head, {ours: tensors[theirs] for ours, theirs in names.items()}, folder)
 
 
 def _empty(written: Mapping[str, Any], config: EncoderConfig) -> Encoder:
@@ -266,40 +237,7 @@ def _empty(written: Mapping[str, Any], config: EncoderConfig) -> Encoder:
     )
 
 
-def _read_tensors(folder: Path) -> dict[str, Tensor]:
-    """Every tensor of a folder, from one file or from shards, under today's names."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    files = [WEIGHTS]
-    index = folder / WEIGHTS_INDEX
-    if not (folder / WEIGHTS).is_file():
-        if not index.is_file():
-            pickled = sorted(p.name for p in folder.glob("*.bin"))
-            reason = f"; {pickled[0]} is a pickle, which can run code and is never read" if pickled else ""
-            raise UserError(f"{folder / WEIGHTS}: no such file{reason}; give weights as safetensors")
-        try:
-            weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-            files = sorted({str(name) for name in weight_map.values()})
-        except (ValueError, KeyError, AttributeError):
-            raise UserError(f"{index}: no weight_map in it; make the folder again") from None
-        if outside := [name for name in files if Path(name).name != name]:
-            raise UserError(f"{index}: {outside[0]!r} is outside the folder; make the folder again")
-    tensors: dict[str, Tensor] = {}
-    for name in files:
-        try:
-            tensors |= load_file(folder / name)
-        except (SafetensorError, OSError) as error:
-            raise UserError(f"{folder / name}: not safetensors ({error}); copy it again") from None
-    # Checkpoints converted from TensorFlow name the norm's parameters gamma and beta.
-    old = {".gamma": ".weight", ".beta": ".bias"}
-    return {
-        next((name.removesuffix(a) + b for a, b in old.items() if name.endswith(a)), name): tensor
-        for name, tensor in tensors.items()
-    }
-
-
-def _encoder_state(tensors: Mapping[str, Tensor], encoder: Encoder, folder: Path) -> dict[str, Tensor]:
+def encoder_state(tensors: Mapping[str, Tensor], encoder: Encoder, folder: Path) -> dict[str, Tensor]:
     """The encoder's state under our names, query, key and value joined."""
     import torch
 
@@ -313,13 +251,3 @@ def _encoder_state(tensors: Mapping[str, Tensor], encoder: Encoder, folder: Path
             raise UserError(f"{folder / WEIGHTS}: no tensor {missing[0]}; make the folder again")
         state[ours] = torch.cat([tensors[name] for name in theirs])
     return state
-
-
-def _fill(module: nn.Module, state: Mapping[str, Tensor], folder: Path) -> None:
-    for name, parameter in module.state_dict().items():
-        if parameter.shape != state[name].shape:
-            raise UserError(
-                f"{folder / WEIGHTS}: {name} has shape {tuple(state[name].shape)}, {CONFIG} says "
-                f"{tuple(parameter.shape)}; make the folder again"
-            )
-    module.load_state_dict({name: tensor.float() for name, tensor in state.items()})

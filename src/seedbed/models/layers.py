@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seedbed.learner import Repeated
+
 Activation = Callable[[Tensor], Tensor]
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(query_BHLK, key_BHLK, value_BHLK) -> context_BLD, heads side by side."""
@@ -67,7 +69,7 @@ class Embeddings(nn.Module):
         return drop(embedded_BLE, self.dropout, self.training)
 
 
-class Block(nn.Module, ABC):
+class Block(Repeated, ABC):
     """The parts of a layer, self-attention and feed-forward with their norms; its kinds arrange them.
 
     What attention reads is not the block's business: `attend` turns queries, keys and values into

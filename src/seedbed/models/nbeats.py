@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from seedbed.config import Strict
+from seedbed.learner import Repeated
 
 LAYERS = 4  # fully connected layers of a block (section 3.1)
 
@@ -92,7 +93,7 @@ def waves(length: int, harmonics: int) -> Tensor:
     return torch.cat([torch.ones(1, length, dtype=torch.float64), torch.cos(angles), torch.sin(angles)])
 
 
-class Block(nn.Module):
+class Block(Repeated):
     """Four FC + ReLU layers, then one linear projection to the coefficients of each direction.
 
     The last block of a network has no backcast: nobody reads it, so it would never learn.

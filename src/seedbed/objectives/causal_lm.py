@@ -14,7 +14,7 @@ from seedbed.config import Strict
 from seedbed.data.packing import Ids, Prepare
 from seedbed.learner import Accumulator, Batch, Learner
 from seedbed.models import Decoder, DecoderConfig, save_decoder
-from seedbed.models.vocabulary_loss import LARGE_CHUNK_ELEMENTS, VocabularyLoss, vocabulary_loss
+from seedbed.models.vocabulary_loss import VocabularyLoss, vocabulary_loss
 from seedbed.objectives.masked_lm import PerplexityAccumulator
 from seedbed.tokenization import Vocabulary
 
@@ -55,7 +55,6 @@ class CausalLM(Learner):
             *self.decoder.output_weights(),
             batch["labels"].flatten(),
             count_correct=count_correct,
-            chunk_elements=LARGE_CHUNK_ELEMENTS,
         )
 
     def counts(self, batch: Batch) -> dict[str, Tensor]:

@@ -73,6 +73,11 @@ class Masker:
         self.masking = masking
         self.sampling = sampling
         self.pad_id, self.mask_id = vocabulary.pad_id, vocabulary.mask_id
+        if self.mask_id == self.pad_id:
+            raise UserError(
+                "the tokenizer has no mask token of its own, which this objective hides tokens with; take "
+                "objective causal_lm, or a tokenizer of an encoder"
+            )
         self.choose = masking.unit.prepare(vocabulary, share=masking.share)
         self.text_ids = np.setdiff1d(np.arange(vocabulary.size), vocabulary.special_ids)
         if not self.text_ids.size:

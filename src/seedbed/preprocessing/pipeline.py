@@ -23,9 +23,13 @@ class Counts:
     documents: Counter[Split] = field(default_factory=Counter)
     characters: Counter[Split] = field(default_factory=Counter)
     dropped: Counter[Reason] = field(default_factory=Counter)
+    licences: Counter[str] = field(default_factory=Counter)
+    """Documents of train and valid by the licence that their source states, where it states one."""
 
     def manifest(self) -> dict[str, object]:
+        stated = {"licences": dict(sorted(self.licences.items()))} if self.licences else {}
         return {
+            **stated,
             "read": self.read,
             "documents": {split: self.documents[split] for split in SPLITS},
             "characters": {split: self.characters[split] for split in SPLITS},
@@ -71,6 +75,8 @@ class Preprocessing:
                 continue
             split = self._split.assign(document)
             self.counts.documents[split] += 1
+            if split != "test" and isinstance(licence := document.meta.get("licence"), str):
+                self.counts.licences[licence] += 1
             self.counts.characters[split] += len(document.text)
             yield split, document
 

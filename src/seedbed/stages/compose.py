@@ -91,8 +91,8 @@ def compose_with_overrides(root: Path, verb: str, run: str, overrides: Sequence[
 def compose_run(root: Path, verb: str, run: str, links: Values, settings: Values) -> dict[str, Any]:
     """One recipe: conf/<verb>/<run or links.recipe>.yaml, then the links, then single settings.
 
-    A setting whose place holds a component and whose value is a name switches the component's
-    file (`encoder=electra_small`); any other sets the one value.
+    A setting whose place holds a component, or null where one may stand, and whose value is a name
+    switches the component's file (`encoder=electra_small`); any other sets the one value.
     """
     links = dict(links)
     recipe = str(links.pop("recipe", run))
@@ -105,7 +105,7 @@ def compose_run(root: Path, verb: str, run: str, links: Values, settings: Values
     # from the outside in: a component is replaced before a value inside it is set
     values = {**links, **_flatten(settings)}
     for key, value in sorted(values.items(), key=lambda item: item[0].count(".")):
-        if isinstance(value, str) and isinstance(OmegaConf.select(config, key), DictConfig):
+        if isinstance(value, str) and _takes_component(root, config, key):
             value = _component(root, f"{verb}.{run}.{key}", value)
         OmegaConf.update(config, key, value, merge=False, force_add=True)
     missing = sorted(str(key) for key in OmegaConf.missing_keys(config))
@@ -133,6 +133,13 @@ def _hydra(root: Path, group: str, name: str) -> DictConfig:
     detached = OmegaConf.create(OmegaConf.to_container(config[group]) if group in config else {})
     assert isinstance(detached, DictConfig)
     return detached
+
+
+def _takes_component(root: Path, config: DictConfig, key: str) -> bool:
+    # a link (???) or a key that no file holds is no null
+    held = OmegaConf.select(config, key, default="")
+    is_empty_place = held is None and (root / "conf" / key.rsplit(".", 1)[-1]).is_dir()
+    return isinstance(held, DictConfig) or is_empty_place
 
 
 def _component(root: Path, where: str, value: str) -> DictConfig:

@@ -6,18 +6,23 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from seedbed.corpora import TestSplit
+from seedbed.corpora import TestSplit, read_split
 from seedbed.evaluation import EvaluateRecipe, tables
 from seedbed.evaluation.assess import assess_panel, assess_text
 from seedbed.evaluation.classification import Classified
+from seedbed.evaluation.examine import Evidence, contamination, examine
 from seedbed.evaluation.findings import ALL, Findings, PanelResult
+from seedbed.evaluation.registration import register
 from seedbed.evaluation.report import render
 from seedbed.evaluation.scored import Scored, score
-from seedbed.evaluation.series import Forecasted, score_series
+from seedbed.evaluation.series import Forecasted, models, score_series
 from seedbed.evaluation.sources import read_counts, read_curves, read_lineage, read_numbers
+from seedbed.evaluation.text_slices import Text
 from seedbed.forecasting import ForecastRecipe
+from seedbed.forecasting.beside import baselines_beside
 from seedbed.progress import track
 from seedbed.tasks import ClassificationTask, FinetuneRecipe, label_names, predict_test
+from seedbed.tasks.inspection import test_examples
 from seedbed.tasks.prediction import read_facts
 from seedbed.tracking import open_run
 from seedbed.tracking.lineage import commit, datasets
@@ -46,14 +51,17 @@ def run(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> None:
             tracker.log_metrics(tables.flatten(tables.metrics_tree(findings)))
             tracker.log_artifact(out / "report.html")
             tracker.log_artifact(out / "tables")
-    for verdict in findings.headline:
-        print(f"{verdict.task}: {verdict.words} (P {verdict.p_better:.3f}, n {verdict.difference.n})")
+            register(tracker, findings)
+    for v in findings.headline:
+        print(f"{v.task}: {v.words} (P {v.p_better:.3f}, n {v.difference.n})")
 
 
 def find(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> Findings:
     """Everything the reports say."""
     key = TestSplit(opened_by="evaluate")
-    tasks, verdicts = assess_text(_classified(workspace, lock, key), recipe)
+    runs = _classified(workspace, lock, key)
+    tasks, verdicts = assess_text(runs, recipe)
+    evidence = dict(_evidence(workspace, lock, key))
     panels: list[PanelResult] = []
     for forecasts, history in _forecasted(workspace, lock, key):
         panel, of_panel = assess_panel(forecasts, history, recipe)
@@ -64,7 +72,7 @@ def find(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> Findings
     return Findings(
         confidence=recipe.confidence,
         resamples=recipe.resamples,
-        tasks=tasks,
+        tasks=examine(tasks, evidence, recipe),
         panels=panels,
         headline=[v for v in verdicts if v.scope == ALL],
         details=[v for v in verdicts if v.scope != ALL],
@@ -74,6 +82,12 @@ def find(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> Findings
         },
         corpora=[read_counts(workspace.input("preprocess", run), run) for run in lock.preprocess],
         lineage=read_lineage(workspace.root, trained, hashes),
+        contamination=contamination(
+            runs,
+            evidence,
+            lambda corpus: (d.text for d in read_split(workspace.input("preprocess", corpus), "train")),
+            recipe,
+        ),
         commit=commit(workspace.root),
         lock_digest=workspace.lock_digest,
         fingerprint=workspace.fingerprint,
@@ -119,10 +133,33 @@ def _classified(workspace: Workspace, lock: "Lock", key: TestSplit) -> list[Clas
     return found
 
 
+def _evidence(workspace: Workspace, lock: "Lock", key: TestSplit) -> Iterator[tuple[str, Evidence]]:
+    """What lies beside predictions of labels: those on valid, test texts, the pretraining corpus."""
+    for name, recipe in _labelling(lock).items():
+        folder = workspace.input("finetune", name)
+        examples, unknown = test_examples(recipe, folder, workspace.input("preprocess", recipe.corpus), key)
+        yield (
+            name,
+            Evidence(
+                valid=pl.read_parquet(folder / "predictions.parquet"),
+                texts={one.id: Text(one.text, one.pair) for one in examples},
+                unknown={one.id: share for one, share in zip(examples, unknown, strict=True)},
+                pretrained_on=_pretraining_corpus(lock, recipe.backbone),
+            ),
+        )
+
+
+def _pretraining_corpus(lock: "Lock", backbone: str) -> str | None:
+    """None where the backbone is a folder from elsewhere."""
+    pretrain = lock.pretrain.get(backbone)
+    return None if pretrain is None else lock.tokenize[pretrain.tokens].corpus
+
+
 def _forecasted(
     workspace: Workspace, lock: "Lock", key: TestSplit
 ) -> Iterator[tuple[list[Forecasted], pl.DataFrame]]:
-    """For each panel, its forecasters and the series before the test split."""
+    """For each panel, its forecasters, the baselines beside them, and the series before the test split."""
+    taken = set(lock.forecast)
     groups: dict[str, dict[str, ForecastRecipe]] = {}
     for name, recipe in sorted(lock.forecast.items()):
         # The same source with another horizon is another panel: its test split is not the same.
@@ -135,7 +172,9 @@ def _forecasted(
         found = []
         for name in recipes:
             forecasts = pl.read_parquet(workspace.input("forecast", name) / "forecasts.parquet")
-            for column in forecasters(forecasts.columns, name):
+            columns = forecasters(forecasts.columns, name)
+            others = [column for column in models(forecasts.columns) if column not in columns]
+            for column in columns:
                 forecaster = name if column == "forecast" else column
                 found.append(
                     score_series(
@@ -145,12 +184,26 @@ def _forecasted(
                         forecaster=forecaster,
                         panel=source,
                         seasonality=panel.seasonality,
+                        components=others,
                     )
                 )
+        beside = [run.forecaster for run in found]
+        for name, forecasts in baselines_beside(panel, source, beside=beside, taken=taken):
+            taken.add(name)
+            found.append(
+                score_series(
+                    forecasts,
+                    truth,
+                    history,
+                    forecaster=name,
+                    panel=source,
+                    seasonality=panel.seasonality,
+                )
+            )
         yield found, history
 
 
 def forecasters(columns: Sequence[str], run: str) -> list[str]:
     """The columns of a table of forecasts to score: the run's own, else every model column."""
-    models = [c for c in columns if c not in ("unique_id", "ds", "cutoff", "frequency", "y")]
-    return [run] if run in models else models
+    found = models(columns)
+    return [run] if run in found else found

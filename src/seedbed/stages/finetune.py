@@ -11,12 +11,13 @@ from seedbed import metrics
 from seedbed.config import UserError
 from seedbed.models import layer_depths
 from seedbed.tasks import Example, FinetuneRecipe, Task, TaskFacts, TfidfConfig
+from seedbed.tasks.card import describe
 from seedbed.tasks.classification import label_table
 from seedbed.tasks.encoded import ExamplePresentations
 from seedbed.tasks.examples import training_examples
 from seedbed.tasks.network import NetworkConfig
 from seedbed.tasks.prediction import predict, seed_folder, write_facts
-from seedbed.tokenization import Vocabulary, copy_tokenizer, load_tokenizer, set_threads
+from seedbed.tokenization import copy_tokenizer, load_tokenizer, set_threads
 from seedbed.tracking import Run, open_run
 from seedbed.training.curves import write_curves
 from seedbed.workspace import Workspace, write_json
@@ -76,6 +77,7 @@ def run(workspace: Workspace, recipe: FinetuneRecipe, *, on_valid: OnValid | Non
                 out / "predictions.parquet"
             )
             write_json(out / "metrics.json", summary)
+            describe(out, workspace, recipe, facts, summary, counts=(len(train), len(valid)))
             write_curves(out / "curves.csv", {f"seed-{seed}": f.curves for seed, f in fitted.items()})
 
 
@@ -105,16 +107,15 @@ def _fit_network(
 
     task: Task[Any] = recipe.task
     network = classifier.network(backbone, task.head, num_outputs=task.num_outputs(facts), seed=seed)
-    learner = task.learner(network)
+    learner = classifier.learner(network, task)
     positions = classifier.positions(network)
     if positions is not None and recipe.max_length > positions:
         raise UserError(
             f"finetune {workspace.run}: max_length {recipe.max_length}, but backbone {recipe.backbone} has "
             f"{positions} positions; lower max_length"
         )
-    tokenizer, pad_id = load_tokenizer(backbone), Vocabulary.load(backbone).pad_id
     encoded = [
-        task.encode(examples, tokenizer, facts=facts, max_length=recipe.max_length, pad_id=pad_id)
+        classifier.encode(network, task, examples, backbone, facts=facts, max_length=recipe.max_length)
         for examples in (train_examples, valid_examples)
     ]
     trained = train(

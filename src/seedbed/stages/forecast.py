@@ -1,7 +1,9 @@
 """forecast: a panel to forecasts of its test part, the forecaster that made them, metrics and curves.
 
 The forecaster is fitted without the valid part and scored on it; then, if the recipe says `refit`, fitted
-again on train and valid together. The test part is not read.
+again on train and valid together. Where no series is long enough for a valid part, the second fit is the
+only one. A backtest fits and forecasts at earlier cutoffs; its errors make the intervals that `conformal`
+asks for. The test part is not read.
 """
 
 from contextlib import ExitStack
@@ -10,9 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from seedbed.forecasting import ForecastRecipe
+from seedbed.forecasting.backtest import Window, backtest, cross_validation
+from seedbed.forecasting.backtest import scores as backtest_scores
+from seedbed.forecasting.conformal import with_intervals
 from seedbed.forecasting.fitting import Curve, Fitted, Fitting, score
 from seedbed.forecasting.panels import SeriesSet
 from seedbed.forecasting.saved import Card, forecast_table, save_forecaster
+from seedbed.model_card import write_card
 from seedbed.tracking import Run, open_run
 from seedbed.training.curves import write_curves
 from seedbed.workspace import Workspace, write_json
@@ -24,38 +30,69 @@ def inputs(recipe: ForecastRecipe) -> list[tuple[str, str]]:
 
 
 def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
-    """Write forecasts.parquet, forecaster.json, members/, metrics.json and curves.csv."""
+    """Write forecasts, forecaster, metrics.json, panel.json, curves.csv and a backtest's table."""
     import polars as pl
 
-    panel = recipe.panel.load(workspace.input("fetch", recipe.source))
+    panel = recipe.panel.load(
+        workspace.input("fetch", recipe.source), scratch=workspace.scratch / "panel" / str(workspace.rank)
+    )
+    for line in panel.lines() if workspace.rank == 0 else ():
+        print(f"forecast {workspace.run}: {line}")
     fitted: dict[str, Fitted] = {}
     curves: dict[str, Curve] = {}
     tables: list[pl.DataFrame] = []
     scores: dict[str, dict[str, float]] = {}
     sizes: dict[str, int] = {}
+    tested: dict[str, list[Window]] = {}
     with open_run(workspace) as tracker:
         parts = zip(panel.sets("train"), panel.valid(), panel.sets("history"), strict=True)
         for train, valid, history in parts:
             name = train.frequency
             with tracker.child(name) as child:
-                first = _fit(workspace, recipe, train, valid=valid, tracker=child, part="valid")
-                scores[name] = score(first.forecast(train).values_NH, valid, history=train)
-                child.log_metrics({f"valid/{key}": value for key, value in scores[name].items()})
-                curves[name] = first.curves
-                fitted[name] = first
-                if recipe.refit and recipe.training is not None:
+                first = (
+                    _fit(workspace, recipe, train, valid=valid, tracker=child, part="valid")
+                    if len(train)
+                    else None
+                )
+                if first is not None:
+                    scores[name] = score(first.forecast(train).values_NH, valid, history=train)
+                    child.log_metrics({f"valid/{key}": value for key, value in scores[name].items()})
+                    curves[name] = first.curves
+                    fitted[name] = first
+                if first is None or (recipe.refit and recipe.training is not None):
                     fitted[name] = _fit(workspace, recipe, history, valid=None, tracker=child, part="refit")
                     curves[f"{name}/refit"] = fitted[name].curves
+                if recipe.backtest is not None:
+                    tested[name] = _backtest(workspace, recipe, history, first=first, tracker=child)
             sizes[name] = len(train)
-            tables.append(forecast_table(history, fitted[name].forecast(history), column=workspace.run))
-        metrics = _metrics(scores, sizes)
+            forecasts = fitted[name].forecast(history)
+            if recipe.conformal is not None:
+                forecasts = with_intervals(forecasts, history, tested[name], recipe.conformal)
+            tables.append(forecast_table(history, forecasts, column=workspace.run))
+        metrics = _metrics(scores, sizes, tested)
         tracker.log_metrics(metrics)
         with workspace.publish() as out:
             # diagonal: a component that one frequency lacks is null there
             pl.concat(tables, how="diagonal").write_parquet(out / "forecasts.parquet")
+            if tested:
+                validation = [cross_validation(own, column=workspace.run) for own in tested.values()]
+                pl.concat(validation, how="diagonal").write_parquet(out / "cross_validation.parquet")
             card = Card(run=workspace.run, forecaster=recipe.forecaster, frequencies=recipe.panel.frequencies)
             save_forecaster(out, card, fitted)
             write_json(out / "metrics.json", metrics)
+            write_json(out / "panel.json", panel.facts())
+            write_card(
+                out,
+                workspace,
+                facts={
+                    "forecaster": recipe.forecaster.name,
+                    **{f"series, {frequency}": size for frequency, size in sizes.items()},
+                },
+                metrics=metrics,
+                tags=["time-series-forecasting", recipe.forecaster.name],
+                digests={f"fetch/{recipe.source}": panel.digest()},
+                limits=["The results are of the valid part; forecasts.parquet begins where that ends."],
+            )
             write_curves(out / "curves.csv", curves)
 
 
@@ -68,19 +105,41 @@ def _fit(
     tracker: Run,
     part: str,
 ) -> Fitted:
-    label = f"forecast {workspace.run} {series.frequency}" + (" refit" if part == "refit" else "")
+    label = f"forecast {workspace.run} {series.frequency}" + ("" if part == "valid" else f" {part}")
     with ExitStack() as stack:
-        # curves of the second fit stand beside those of the first, not among them
-        run_of_fit = stack.enter_context(tracker.child(part)) if part == "refit" else tracker
+        # curves of further fits stand beside those of the first, not among them
+        run_of_fit = tracker if part == "valid" else stack.enter_context(tracker.child(part))
         scratch: Path = workspace.scratch / series.frequency / part
         fitting = Fitting(recipe.training, workspace.machine, scratch, run_of_fit, label)
         return recipe.forecaster.fit(series, valid=valid, fitting=fitting)
 
 
-def _metrics(scores: dict[str, dict[str, float]], sizes: dict[str, int]) -> dict[str, float]:
-    """By frequency, and over all series, each counting once."""
+def _backtest(
+    workspace: Workspace, recipe: ForecastRecipe, history: SeriesSet, *, first: Fitted | None, tracker: Run
+) -> list[Window]:
+    """The windows; `first`, if any, was fitted without the valid part, as the last window would be."""
+    assert recipe.backtest is not None
+
+    def fit(series: SeriesSet, behind: int) -> Fitted:
+        if first is not None and behind == series.config.horizon:
+            return first
+        return _fit(workspace, recipe, series, valid=None, tracker=tracker, part=f"backtest-{behind}")
+
+    return backtest(history, recipe.backtest, fit=fit)
+
+
+def _metrics(
+    scores: dict[str, dict[str, float]], sizes: dict[str, int], tested: dict[str, list[Window]]
+) -> dict[str, float]:
+    """By frequency, and on the valid part over all series, each counting once."""
     metrics = {
-        f"valid/{frequency}/{key}": value for frequency, own in scores.items() for key, value in own.items()
+        f"{part}/{frequency}/{key}": value
+        for part, of_part in (
+            ("valid", scores),
+            ("backtest", {frequency: backtest_scores(own) for frequency, own in tested.items()}),
+        )
+        for frequency, own in of_part.items()
+        for key, value in own.items()
     }
     for key in ("smape", "mase"):
         frequencies = [frequency for frequency, own in scores.items() if key in own]

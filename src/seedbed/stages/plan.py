@@ -8,6 +8,7 @@ from pydantic import Field
 from seedbed.config import Machine, Strict, UserError
 from seedbed.evaluation.intervals import Estimate, bootstrap, estimates
 from seedbed.objectives import PretrainRecipe
+from seedbed.stages import pretrain
 from seedbed.stages.pretrain import open_rows
 from seedbed.tokenization import Vocabulary
 from seedbed.training.elapsed import Elapsed, read_elapsed
@@ -48,8 +49,15 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
             f"plan {name}: no {folder.relative_to(root)} yet; make it: dvc repro tokenize@{recipe.tokens}"
         )
     vocabulary = Vocabulary.load(folder / "tokenizer")
+    inputs = {f"{verb}/{run}": artifact(root, verb, run) for verb, run in pretrain.inputs(recipe)}
+    _, scratch = identify(root, machine, "pretrain", name, recipe.model_dump(mode="json"), inputs)
+
+    def place(run: str) -> Path:
+        return inputs[f"pretrain/{run}"]
+
+    recipe = recipe.resolve(place)
     rows = open_rows(recipe, folder, vocabulary, "train")
-    learner = recipe.build(vocabulary)
+    learner = recipe.begin(vocabulary, place=place, tokenizer_folder=folder / "tokenizer")
     num_parameters = sum(parameter.numel() for parameter in learner.parameters())
     found = probe(
         learner,
@@ -59,9 +67,6 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
         machine=machine,
         label=f"plan {name}",
         seconds=options.seconds,
-    )
-    _, scratch = identify(
-        root, machine, "pretrain", name, recipe.model_dump(mode="json"), {f"tokenize/{recipe.tokens}": folder}
     )
     lines = describe(
         recipe,
@@ -103,10 +108,13 @@ def describe(
         if joules is None
         else f"{joules * steps / 3.6e6:.3g} kWh of the processor, {joules:.3g} J a step"
     )
+    shorter = [f"{one.tokens} in {one.share:.0%} of the steps" for one in recipe.row_lengths]
+    lengths = [_row("row lengths", f"{', '.join(shorter)}; counted below as {length} in all")]
     each = batch // (machine.world_size * found.num_micro_batches)
     return [
         _row("parameters", f"{num_parameters:,}"),
         _row("a step", f"{batch} rows x {length} tokens in micro-batches of {each} rows"),
+        *(lengths if shorter else []),
         _row("tokens", f"{steps * tokens:,} in {steps:,} steps, {steps * batch / num_rows:.3g} epochs"),
         _row("FLOP", f"{steps * found.flops:.3g}, {found.flops / tokens:.3g} a token, products counted"),
         _row("memory (MiB)", f"{sum(memory.values()) / 2**20:,.1f}: {parts}; of one device"),

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from seedbed.tasks.classification import ClassificationConfig, ClassificationTask
+from seedbed.tasks.elmo_classification import ElmoClassification, ElmoClassifierConfig
 from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
 from seedbed.tasks.examples import Example, Task, TaskFacts
 from seedbed.tasks.multi_label import MultiLabelConfig
@@ -32,7 +33,12 @@ TaskConfig = Annotated[
     Field(discriminator="name"),
 ]
 Classifier = Annotated[
-    EncoderClassifierConfig | TfidfConfig | TextCNNConfig | RecurrentConfig | WindowConfig,
+    EncoderClassifierConfig
+    | ElmoClassifierConfig
+    | TfidfConfig
+    | TextCNNConfig
+    | RecurrentConfig
+    | WindowConfig,
     Field(discriminator="name"),
 ]
 
@@ -44,7 +50,9 @@ class FinetuneRecipe(Training):
     none of the loop's fields.
     """
 
-    backbone: str = Field(description="a pretrain run")
+    backbone: str = Field(
+        description="a pretrain run, or a folder in the Hugging Face layout by its path from models/pretrain"
+    )
     corpus: str = Field(description="a preprocess run: the documents the task is made from")
     task: TaskConfig
     classifier: Classifier
@@ -60,8 +68,12 @@ class FinetuneRecipe(Training):
             raise ValueError("seeds must be different whole numbers from 0")
         if self.classifier.name == "tfidf" and len(self.seeds) > 1:
             raise ValueError("tfidf has no chance in it, more seeds repeat the first; give one seed")
-        if self.classifier.name == "tfidf" and not isinstance(self.task, ClassificationTask):
-            raise ValueError(f"tfidf gives a text its label, task {self.task.name} asks more; choose another")
+        of_labels = isinstance(self.classifier, TfidfConfig | ElmoClassifierConfig)
+        if of_labels and not isinstance(self.task, ClassificationTask):
+            raise ValueError(
+                f"classifier {self.classifier.name} gives a text its label, task {self.task.name} asks more; "
+                "choose another classifier"
+            )
         if self.classifier.name != "tfidf" and self.task.head not in self.classifier.heads:
             raise ValueError(
                 f"classifier {self.classifier.name} gives {' or '.join(sorted(self.classifier.heads))}, task "
@@ -73,6 +85,8 @@ class FinetuneRecipe(Training):
 __all__ = [
     "ClassificationTask",
     "Classifier",
+    "ElmoClassification",
+    "ElmoClassifierConfig",
     "EncoderClassifierConfig",
     "Example",
     "FinetuneRecipe",

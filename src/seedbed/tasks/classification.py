@@ -26,6 +26,7 @@ class ClassificationTask(Task[Example], ABC):
     """Cross-entropy over the labels; the table has a probability for each."""
 
     head: ClassVar[Head] = "sequence"
+    hub_tag: ClassVar[str] = "text-classification"
 
     def encode(
         self,

@@ -30,6 +30,7 @@ class EncoderClassifierConfig(NetworkConfig):
 
     name: Literal["encoder"]
     heads: ClassVar[frozenset[Head]] = frozenset(("sequence", "tokens", "spans"))
+    stands_on: ClassVar[str | None] = "encoder"
     weights: Literal["pretrained", "random"]
     dropout: float = Field(0.1, ge=0, lt=1, description="of embeddings and layers while fine-tuning")
     attention_dropout: float = Field(0.1, ge=0, lt=1)

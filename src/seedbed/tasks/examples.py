@@ -70,6 +70,8 @@ class Task(Strict, ABC, Generic[E]):
 
     name: str
     head: ClassVar[Head]
+    hub_tag: ClassVar[str]
+    """What Hugging Face's model cards call such a task."""
 
     @abstractmethod
     def learn(self, documents: Sequence[Document]) -> TaskFacts:

@@ -64,6 +64,7 @@ class MultiLabelConfig(Benchmark[MultiLabelExample]):
 
     name: Literal["multi_label"]
     head: ClassVar[Head] = "sequence"
+    hub_tag: ClassVar[str] = "text-classification"
     pair: str | None = Field(None, description="meta key of the second text")
     label: str = Field("labels", description="meta key of the labels")
     separator: str | None = Field(None, description="between the labels; null: the field is a JSON list")

@@ -84,6 +84,7 @@ class MultipleChoiceConfig(Benchmark[Choice]):
 
     name: Literal["multiple_choice"]
     head: ClassVar[Head] = "sequence"
+    hub_tag: ClassVar[str] = "multiple-choice"
     choices: tuple[str, ...] = Field(min_length=1, description="meta keys of the choices; one: a JSON list")
     label: str = Field("label", description="meta key of the right choice's number")
     first: int = Field(0, description="number of the first choice")

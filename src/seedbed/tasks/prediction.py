@@ -1,7 +1,7 @@
 """What a fine-tuned artifact says about examples: the table of its task, for every seed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,10 @@ from seedbed.corpora import TestSplit, read_split
 from seedbed.tasks.classification import label_table
 from seedbed.tasks.encoded import EncodedRows
 from seedbed.tasks.examples import Task, TaskFacts
+from seedbed.tasks.network import NetworkConfig
 from seedbed.tasks.text_learner import Outputs, TextLearner
 from seedbed.tasks.tfidf import TfidfClassifier
-from seedbed.tokenization import Vocabulary, load_tokenizer, set_threads
+from seedbed.tokenization import load_tokenizer, set_threads
 from seedbed.training import Precision, autocast
 from seedbed.workspace import write_json
 
@@ -74,19 +75,30 @@ def answers(
     recipe: "FinetuneRecipe", seed: int, folder: Path, examples: Sequence[Any], facts: TaskFacts
 ) -> "polars.DataFrame":
     """The table of one seed's model, read from its folder."""
-    task: Task[Any] = recipe.task
     if recipe.classifier.name == "tfidf":
         found_NC = TfidfClassifier.load(folder).probabilities(examples, load_tokenizer(folder))
         return label_table(seed, examples, found_NC)
-    encoded = task.encode(
-        examples,
-        load_tokenizer(folder),
-        facts=facts,
-        max_length=recipe.max_length,
-        pad_id=Vocabulary.load(folder).pad_id,
-    )
-    learner = task.learner(recipe.classifier.load(folder, task.head))
-    return task.table(seed, examples, encoded, predict(learner, encoded, precision=recipe.precision), facts)
+    encoded, outputs = open_model(recipe, folder, facts)(examples)
+    task: Task[Any] = recipe.task
+    return task.table(seed, examples, encoded, outputs, facts)
+
+
+def open_model(
+    recipe: "FinetuneRecipe", folder: Path, facts: TaskFacts
+) -> Callable[[Sequence[Any]], tuple[EncodedRows, list[Outputs]]]:
+    """One seed's network as a function of examples: their rows, and the outputs of each row."""
+    classifier, task = recipe.classifier, recipe.task
+    assert isinstance(classifier, NetworkConfig)
+    network = classifier.load(folder, task.head)
+    learner = classifier.learner(network, task)
+
+    def read(examples: Sequence[Any]) -> tuple[EncodedRows, list[Outputs]]:
+        encoded = classifier.encode(
+            network, task, examples, folder, facts=facts, max_length=recipe.max_length
+        )
+        return encoded, predict(learner, encoded, precision=recipe.precision)
+
+    return read
 
 
 def predict(learner: TextLearner, examples: EncodedRows, *, precision: Precision) -> list[Outputs]:

@@ -84,6 +84,7 @@ class QuestionAnsweringConfig(Benchmark[Question]):
 
     name: Literal["question_answering"]
     head: ClassVar[Head] = "spans"
+    hub_tag: ClassVar[str] = "question-answering"
     doc_stride: int = Field(128, ge=1, description="tokens from the start of one window to that of the next")
     max_question: int = Field(64, ge=1, description="tokens of a question; longer ones are cut")
     max_answer: int = Field(30, ge=1, description="tokens of an answer")

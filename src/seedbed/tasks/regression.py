@@ -76,6 +76,7 @@ class RegressionConfig(Benchmark[ScoredExample]):
 
     name: Literal["regression"]
     head: ClassVar[Head] = "sequence"
+    hub_tag: ClassVar[str] = "text-classification"
     pair: str | None = Field(None, description="meta key of the second text")
     label: str = Field("score", description="meta key of the number")
     threshold: float | None = Field(

@@ -30,6 +30,7 @@ WEIGHTS, CONFIG = "network.safetensors", "network.json"
 class ScratchConfig(NetworkConfig, ABC):
     """What they share: vectors of the vocabulary's tokens, dropout, and a folder of two files."""
 
+    stands_on: ClassVar[str | None] = None
     embedding_size: int = Field(128, ge=1)
     dropout: float = Field(0.5, ge=0, lt=1)
 

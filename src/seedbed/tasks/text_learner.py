@@ -22,9 +22,14 @@ class TextLearner(Learner, ABC):
         super().__init__()
         self.classifier = classifier
 
+    def network_logits(self, batch: Batch) -> Tensor:
+        """The network's numbers in whatever precision; a network that reads no token ids replaces this."""
+        logits: Tensor = self.classifier(batch["input_ids"], batch["attention_mask"], batch["token_type_ids"])
+        return logits
+
     def logits(self, batch: Batch) -> Tensor:
         """The network's numbers in fp32 (or fp64), whatever the precision they were computed in."""
-        logits: Tensor = self.classifier(batch["input_ids"], batch["attention_mask"], batch["token_type_ids"])
+        logits = self.network_logits(batch)
         return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
 
     def counts(self, batch: Batch) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -102,6 +102,8 @@ class TfidfConfig(Strict):
     name: Literal["tfidf"]
     max_ngram: int = Field(2, ge=1, description="longest n-gram in tokens")
     regularisation: float = Field(10.0, gt=0, description="scikit-learn's C: larger fits closer")
+
+    stands_on: ClassVar[str | None] = None
 
     def fit(self, examples: Sequence[Example], tokenizer: "Tokenizer", *, num_labels: int) -> TfidfClassifier:
         """Learn from every token of the examples, uncut."""

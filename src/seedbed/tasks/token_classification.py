@@ -94,6 +94,7 @@ class TokenClassificationConfig(Benchmark[TaggedExample]):
 
     name: Literal["token_classification"]
     head: ClassVar[Head] = "tokens"
+    hub_tag: ClassVar[str] = "token-classification"
     rule: Rule = Field("conll", description="whether an I- that continues nothing begins an entity")
     metric: Literal["entity_f1", "entity_macro_f1", "unit_macro_f1"] = Field(
         "entity_f1", description="the official score"

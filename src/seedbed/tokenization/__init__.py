@@ -10,11 +10,23 @@ from pydantic import Field
 
 from seedbed.config import Strict
 from seedbed.tokenization.byte_level_bpe import ByteLevelBPEConfig
+from seedbed.tokenization.characters import read_words, spell_all
 from seedbed.tokenization.encode import encode_batch, encode_stream, encode_texts, set_threads
+from seedbed.tokenization.existing import ExistingTokenizerConfig
+from seedbed.tokenization.extended import ExtendedTokenizerConfig
+from seedbed.tokenization.extension import new_tokens
 from seedbed.tokenization.folder import Vocabulary, copy_tokenizer, load_tokenizer, save_tokenizer
+from seedbed.tokenization.word_level import WordLevelConfig
 from seedbed.tokenization.wordpiece import WordPieceConfig
 
-Tokenizer = Annotated[WordPieceConfig | ByteLevelBPEConfig, Field(discriminator="name")]
+Tokenizer = Annotated[
+    WordPieceConfig
+    | ByteLevelBPEConfig
+    | WordLevelConfig
+    | ExistingTokenizerConfig
+    | ExtendedTokenizerConfig,
+    Field(discriminator="name"),
+]
 
 
 class TokenizeRecipe(Strict):
@@ -35,15 +47,21 @@ class TokenizeRecipe(Strict):
 
 __all__ = [
     "ByteLevelBPEConfig",
+    "ExistingTokenizerConfig",
+    "ExtendedTokenizerConfig",
     "TokenizeRecipe",
     "Tokenizer",
     "Vocabulary",
+    "WordLevelConfig",
     "WordPieceConfig",
     "copy_tokenizer",
     "encode_batch",
     "encode_stream",
     "encode_texts",
     "load_tokenizer",
+    "new_tokens",
+    "read_words",
     "save_tokenizer",
     "set_threads",
+    "spell_all",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from seedbed.config import UserError
-from seedbed.tokenization.words import word_starts
+from seedbed.tokenization.words import whole_words, word_starts
 from seedbed.workspace import write_json
 
 if TYPE_CHECKING:
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
+SPECIAL_TOKENS = "special_tokens_map.json"
+STANDARD = {
+    "pad_token": ("[PAD]", "<pad>"),
+    "unk_token": ("[UNK]", "<unk>"),
+    "cls_token": ("[CLS]", "<s>"),
+    "sep_token": ("[SEP]", "</s>"),
+    "mask_token": ("[MASK]", "<mask>"),
+}
 
 
 class _Described(Protocol):
@@ -53,7 +61,7 @@ def save_tokenizer(tokenizer: "tokenizers.Tokenizer", config: _Described, *, fol
 
 def copy_tokenizer(source: Path, target: Path, *, max_length: int | None = None) -> None:
     """Put a tokenizer beside a model; `max_length` is what the model's positions allow."""
-    config = _read_json(source / TOKENIZER_CONFIG)
+    config = read_json(source / TOKENIZER_CONFIG)
     if max_length is not None:
         config["model_max_length"] = max_length
     target.mkdir(parents=True, exist_ok=True)
@@ -72,13 +80,31 @@ def load_tokenizer(folder: Path) -> "tokenizers.Tokenizer":
     path = folder / TOKENIZER
     if not path.is_file():
         raise UserError(f"{path}: no such file; give a folder with a Hugging Face {TOKENIZER}")
-    if not isinstance(_read_json(path).get("model"), dict):
+    if not isinstance(read_json(path).get("model"), dict):
         raise UserError(f"{path}: no tokenizer model in it; make the folder again")
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_padding()
     tokenizer.no_truncation()
     tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+def special_tokens(folder: Path, tokenizer: "tokenizers.Tokenizer") -> dict[str, str]:
+    """The special tokens by role (`pad_token`), as the files of any version of transformers name them.
+
+    Old folders leave BERT's and RoBERTa's names to the class of their tokenizer.
+    """
+    found: dict[str, str] = {}
+    for name in (SPECIAL_TOKENS, TOKENIZER_CONFIG):
+        for role, token in (read_json(folder / name) if (folder / name).is_file() else {}).items():
+            text = token.get("content") if isinstance(token, dict) else token
+            if role.endswith("_token") and isinstance(text, str):
+                found[role] = text
+    for role, usual in STANDARD.items():
+        there = [token for token in usual if tokenizer.token_to_id(token) is not None]
+        if role not in found and there:
+            found[role] = there[0]
+    return found
 
 
 @dataclass(frozen=True)
@@ -96,6 +122,9 @@ class Vocabulary:
     word_starts: bytes = field(default=b"", repr=False)
     """A byte for each id, 1 where the token begins a word; empty where the tokenizer cannot tell."""
 
+    whole_words: tuple[str, ...] = field(default=(), repr=False)
+    """Each id's text, where tokens are whole words; empty where they are parts of words."""
+
     def begins_word(self) -> "npt.NDArray[np.bool_]":
         """`word_starts` as an array over ids."""
         import numpy as np
@@ -106,12 +135,11 @@ class Vocabulary:
     def load(cls, folder: Path) -> Self:
         """Read a tokenizer folder, or a model folder that holds one."""
         tokenizer = load_tokenizer(folder)
-        names = _read_json(folder / TOKENIZER_CONFIG)
+        names = special_tokens(folder, tokenizer)
         ids: dict[str, int] = {}
         for part in ("pad", "unk", "cls", "sep", "mask"):
             token = names.get(f"{part}_token")
-            token = token.get("content") if isinstance(token, dict) else token
-            found = tokenizer.token_to_id(token) if isinstance(token, str) else None
+            found = tokenizer.token_to_id(token) if token is not None else None
             if found is None:
                 raise UserError(
                     f"{folder / TOKENIZER_CONFIG}: {part}_token {token!r} is not in {TOKENIZER}; "
@@ -123,11 +151,16 @@ class Vocabulary:
         # holes between ids are possible in foreign tokenizers: embeddings must reach the largest id
         size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
         return cls(
-            size=size, special_ids=tuple(special), word_starts=word_starts(tokenizer, size=size), **ids
+            size=size,
+            special_ids=tuple(special),
+            word_starts=word_starts(tokenizer, size=size),
+            whole_words=whole_words(tokenizer, size=size),
+            **ids,
         )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a folder; anything else is a UserError."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Which tokens begin a word, read from the tokenizer's own marks."""
+"""Which tokens begin a word, read from the tokenizer's own marks, and which words whole tokens are."""
 
 from typing import TYPE_CHECKING
 
@@ -30,3 +30,15 @@ def word_starts(tokenizer: "tokenizers.Tokenizer", *, size: int) -> bytes:
     else:
         return b""
     return bytes(starts)
+
+
+def whole_words(tokenizer: "tokenizers.Tokenizer", *, size: int) -> tuple[str, ...]:
+    """The text of each id below `size`, where the model's tokens are whole words; else ()."""
+    from tokenizers import models
+
+    if not isinstance(tokenizer.model, models.WordLevel):
+        return ()
+    words = [""] * size
+    for word, index in tokenizer.get_vocab(with_added_tokens=True).items():
+        words[index] = word
+    return tuple(words)

@@ -18,6 +18,7 @@ from filelock import FileLock
 from seedbed.config import UserError
 from seedbed.tracking.client import LOCK_SECONDS, Store, StoreAway, StoreForgot, resolve_uri
 from seedbed.tracking.journal import JOURNAL, Delivered, Event, events, journals
+from seedbed.tracking.registry import send_version
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -71,6 +72,8 @@ def _apply(folder: Path, store: Store, client: "MlflowClient", state: Delivered,
                 _send_dataset(client, run_id, event)
             elif event["kind"] == "artifact":
                 _send_artifact(client, run_id, folder / event["path"], event["folder"])
+            elif event["kind"] == "version":
+                _unless_refused(partial(send_version, client, run_id, event))
         statuses = [event for event in its_events if event["kind"] == "status"]
         if statuses and statuses[-1]["status"] == "RUNNING":
             client.update_run(run_id, status="RUNNING")

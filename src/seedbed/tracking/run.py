@@ -3,7 +3,7 @@
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 from uuid import uuid4
 
 from seedbed.config import Interrupted
-from seedbed.tracking import lineage
+from seedbed.tracking import lineage, registry
 from seedbed.tracking.client import Store, resolve_uri
 from seedbed.tracking.courier import Courier
 from seedbed.tracking.journal import Journal
@@ -41,6 +41,11 @@ class Run(Protocol):
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """A small file or folder (plots, tables), copied now; never weights: those are DVC's."""
 
+    def log_model_version(
+        self, model: str, *, path: str, digest: str, tags: Mapping[str, str], aliases: Sequence[str]
+    ) -> None:
+        """Register what lies at `path`, of content `digest`, as a version of `model`; move `aliases`."""
+
     def child(self, name: str) -> AbstractContextManager["Run"]:
         """A run below this one (a seed, a member, a trial): `with run.child("seed-0") as seed:`."""
 
@@ -60,6 +65,11 @@ class SilentRun:
         pass
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
+        pass
+
+    def log_model_version(
+        self, model: str, *, path: str, digest: str, tags: Mapping[str, str], aliases: Sequence[str]
+    ) -> None:
         pass
 
     @contextmanager
@@ -129,6 +139,13 @@ class TrackedRun:
         copy, digest = self._journal.keep(path, place)
         if self._journal.known.artifacts.get(copy.as_posix()) != digest:
             self._journal.append(self._key, "artifact", path=copy.as_posix(), folder=folder, sha256=digest)
+
+    def log_model_version(
+        self, model: str, *, path: str, digest: str, tags: Mapping[str, str], aliases: Sequence[str]
+    ) -> None:
+        named = {**tags, registry.PATH_TAG: path, registry.HASH_TAG: digest}
+        short = {_name(key): _short(value, "tags") for key, value in named.items()}
+        self._journal.append(self._key, "version", model=model, tags=short, aliases=list(aliases))
 
     def log_datasets(self, datasets: list[dict[str, str]]) -> None:
         for dataset in datasets:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,13 @@ class Bookkeeper(pl.Callback):
         valid: Callable[[], Iterator[Batch]],
         tracker: Run,
         label: str,
-        example_tokens: int,
+        tokens_at: Callable[[int], int],
         checkpoint_seconds: float,
         on_valid: OnValid | None,
     ) -> None:
         self._folder, self.state, self._data, self._valid = folder, state, data, valid
         self._tracker, self._label, self._on_valid = tracker, label, on_valid
-        self._example_tokens = example_tokens
+        self._tokens_at = tokens_at
         self._checkpoint_seconds = checkpoint_seconds
         self._saved_at = time.monotonic()
         self._flag = StopFlag()
@@ -80,6 +81,8 @@ class Bookkeeper(pl.Callback):
             last or (recipe.validate_every and self.state.step % recipe.validate_every == 0)
         ):
             self._validate(module)
+            if recipe.stopping and recipe.stopping.stops(self.state.curves):
+                last = True
         if self._bar:
             self._bar.update(1, **facts)
         due = trainer.is_global_zero and time.monotonic() - self._saved_at >= self._checkpoint_seconds
@@ -89,7 +92,7 @@ class Bookkeeper(pl.Callback):
             if not self.fault:
                 self._save(module)
         self.interrupted = stop and not last
-        if self.fault or self.interrupted:
+        if self.fault or self.interrupted or last:
             trainer.should_stop = True
 
     def close(self) -> None:
@@ -122,12 +125,13 @@ class Bookkeeper(pl.Callback):
         now, step = time.monotonic(), self.state.step
         seconds, steps = now - self._clock[0], step - self._clock[1]
         self._clock = (now, step)
-        tokens = steps * module.recipe.global_batch_size * self._example_tokens
+        tokens = steps * module.recipe.global_batch_size * self._tokens_at(step - 1)
         # a clock reading: tracked, but never part of an artifact
         self._tracker.log_metrics({"speed/tokens_per_second": tokens / max(seconds, 1e-9)}, step=step)
 
     def _validate(self, module: TrainingModule) -> None:
-        accumulator = predict_scores(module.learner, self._valid(), precision=module.recipe.precision)
+        with module.average.in_place(self.state.step) if module.average else nullcontext():
+            accumulator = predict_scores(module.learner, self._valid(), precision=module.recipe.precision)
         results = {f"valid/{name}": value for name, value in accumulator.results().items()}
         self._record(results)
         self._clock = (time.monotonic(), self.state.step)
@@ -136,8 +140,10 @@ class Bookkeeper(pl.Callback):
 
     def _save(self, module: TrainingModule) -> None:
         self.state.pending = gather(_floats(module))
+        checkpoint.save(
+            self._folder, module.learner, module.raw_optimizer, self.state, average=module.averages()
+        )
         if module.plan.rank == 0:
-            checkpoint.save(self._folder, module.learner, module.raw_optimizer, self.state)
             seconds = self._seconds_before + time.monotonic() - self._started_at
             write_elapsed(self._folder, Elapsed(self.state.step, seconds))
         self._saved_at = time.monotonic()

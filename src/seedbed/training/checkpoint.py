@@ -1,15 +1,25 @@
-"""Resume checkpoints: safetensors and JSON, written whole or not at all, checked when read."""
+"""Resume checkpoints: safetensors and JSON, written whole or not at all, checked when read.
+
+A run that shards its weights writes a file of each process's own rows. Any number of processes reads either
+kind: a tensor is what the files hold under its name, joined along the first dimension in their order.
+"""
 
 import json
 import os
 import shutil
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 
+from seedbed.config import UserError
+from seedbed.training.ranks import gather, position
 from seedbed.weights import write_weights
 from seedbed.workspace import hash_file, remove
 
@@ -27,8 +37,11 @@ class Progress:
     logged_at: int = 0
 
 
-def _tensors(learner: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _tensors(
+    learner: nn.Module, optimizer: torch.optim.Optimizer, average: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     tensors = {f"learner/{name}": value for name, value in learner.state_dict().items()}
+    tensors |= {f"average/{name}": value for name, value in average.items()}
     for index, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():
             tensors[f"optimizer/{index}/{key}"] = torch.as_tensor(value)
@@ -43,30 +56,68 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def save(folder: Path, learner: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Write `folder/step-N`; a kill at any moment leaves the earlier checkpoints untouched."""
-    folder.mkdir(parents=True, exist_ok=True)
+def save(
+    folder: Path,
+    learner: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    *,
+    average: Mapping[str, Tensor] = MappingProxyType({}),
+) -> None:
+    """Write `folder/step-N`; a kill at any moment leaves the earlier checkpoints untouched.
+
+    `average` holds the averages of weights, by their names in `learner`.
+    Every process calls. The first writes all that they hold alike, each its own rows of what is sharded; the
+    folder takes its name when all are on disk.
+    """
+    rank, world = position()
+    tensors = _tensors(learner, optimizer, average)
+    is_sharded = any(isinstance(value, DTensor) for value in tensors.values())
+    if rank and not is_sharded:
+        return
     final = folder / f"step-{progress.step:09d}"
     staging = folder / f".{final.name}.partial"
-    remove(staging)
-    staging.mkdir()
-    weights = staging / "state.safetensors"
-    write_weights(weights, _tensors(learner, optimizer))
+    if rank == 0:
+        remove(staging)
+        staging.mkdir(parents=True)
+    name = "state.safetensors"
+    if is_sharded:
+        gather(None)  # until the folder is there
+        name = f"state-{rank:05d}-of-{world:05d}.safetensors"
+        if not staging.is_dir():
+            raise UserError(
+                f"{staging}: process {rank} does not see what process 0 made; scratch in the machine file "
+                "must be on a file system that all nodes share; move it there"
+            )
+    own = {key: _local(value) for key, value in tensors.items() if rank == 0 or isinstance(value, DTensor)}
+    write_weights(staging / name, own)
+    _sync(staging / name)
+    written = (name, hash_file(staging / name))
+    files = gather(written) if is_sharded else [written]
+    if rank == 0:
+        _publish(staging, final, progress, dict(files))
+
+
+def _publish(staging: Path, final: Path, progress: Progress, files: Mapping[str, str]) -> None:
     state = {
         "step": progress.step,
         "curves": progress.curves,
         "pending": progress.pending,
         "logged_at": progress.logged_at,
-        "sha256": hash_file(weights),
+        "sha256": files,
     }
     (staging / "state.json").write_text(json.dumps(state), encoding="utf-8")
-    for path in (weights, staging / "state.json", staging):
+    for path in (staging / "state.json", staging):
         _sync(path)
     remove(final)
     os.replace(staging, final)
-    _sync(folder)
-    for old in sorted(folder.glob("step-*"))[:-KEEP]:
+    _sync(final.parent)
+    for old in sorted(final.parent.glob("step-*"))[:-KEEP]:
         shutil.rmtree(old)
+
+
+def _local(value: Tensor) -> Tensor:
+    return value.to_local() if isinstance(value, DTensor) else value
 
 
 def newest(folder: Path) -> Path | None:
@@ -74,27 +125,97 @@ def newest(folder: Path) -> Path | None:
     return max(folder.glob("step-*"), default=None)
 
 
-def restore(folder: Path, learner: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    """Load the newest intact checkpoint into learner and optimizer; a fresh Progress if there is none."""
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint found intact; its tensors stay on disk until they are asked for."""
+
+    progress: Progress
+    files: tuple[Path, ...]
+
+    def restore(
+        self,
+        learner: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        average: Mapping[str, Tensor] = MappingProxyType({}),
+    ) -> None:
+        """Load what `save` was given, sharded or not, whatever the number of processes that wrote it."""
+        with _Reader(self.files) as reader:
+            _restore_learner(reader, learner)
+            _restore_optimizer(reader, optimizer)
+            for name, value in average.items():
+                value.copy_(reader.read(f"average/{name}", like=value))
+
+    def restore_result(self, learner: nn.Module) -> None:
+        """Load what a finished run has made: averages where there are such, else weights."""
+        with _Reader(self.files) as reader:
+            _restore_learner(reader, learner)
+            found = learner.state_dict()
+            for name in reader.names("average/"):
+                value = found[name.removeprefix("average/")]
+                value.copy_(reader.read(name, like=value))
+
+
+def find(folder: Path) -> Saved | None:
+    """The newest checkpoint whose files are all there and undamaged; every process finds the same."""
     for path in sorted(folder.glob("step-*"), reverse=True):
-        weights, state_file = path / "state.safetensors", path / "state.json"
-        if not state_file.is_file() or not weights.is_file():
+        if not (path / "state.json").is_file():
             continue
-        state = json.loads(state_file.read_text(encoding="utf-8"))
-        if hash_file(weights) != state["sha256"]:
+        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        expected = {path / name: digest for name, digest in sorted(state["sha256"].items())}
+        if not all(file.is_file() and hash_file(file) == digest for file, digest in expected.items()):
             print(f"{path}: checkpoint is damaged, going back to the one before", flush=True)
             continue
-        tensors = load_file(weights)
-        learner.load_state_dict(
-            {k.removeprefix("learner/"): v for k, v in tensors.items() if k.startswith("learner/")}
-        )
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimizer/"):
-                _, index, key = name.split("/")
-                moments.setdefault(int(index), {})[key] = value
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": moments, "param_groups": groups})
         curves = [(int(step), str(name), float(value)) for step, name, value in state["curves"]]
-        return Progress(state["step"], curves, state["pending"], state["logged_at"])
-    return Progress()
+        progress = Progress(state["step"], curves, state["pending"], state["logged_at"])
+        return Saved(progress, tuple(expected))
+    return None
+
+
+class _Reader:
+    """The tensors of a checkpoint's files, joined; one is in memory at a time."""
+
+    def __init__(self, files: tuple[Path, ...]) -> None:
+        self._stack = ExitStack()
+        self._files = [self._stack.enter_context(safe_open(file, framework="pt")) for file in files]
+        self._holders: dict[str, list[int]] = {}
+        for index, file in enumerate(self._files):
+            names: list[str] = file.keys()
+            for name in names:
+                self._holders.setdefault(name, []).append(index)
+
+    def __enter__(self) -> "_Reader":
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._stack.close()
+
+    def names(self, prefix: str) -> list[str]:
+        return [name for name in self._holders if name.startswith(prefix)]
+
+    def read(self, name: str, *, like: Tensor) -> Tensor:
+        """The tensor called `name`, or this process's rows of it where `like` is sharded."""
+        parts = [self._files[index].get_tensor(name) for index in self._holders[name]]
+        whole: Tensor = parts[0] if len(parts) == 1 else torch.cat(parts)
+        if not isinstance(like, DTensor) or whole.shape != like.shape:
+            return whole
+        return distribute_tensor(whole, like.device_mesh, like.placements, src_data_rank=None)
+
+
+def _restore_learner(reader: _Reader, learner: nn.Module) -> None:
+    found = learner.state_dict()
+    missing = {f"learner/{name}" for name in found} ^ set(reader.names("learner/"))
+    assert not missing, f"the fingerprint tells one learner from another: {sorted(missing)}"
+    learner.load_state_dict(
+        {name: reader.read(f"learner/{name}", like=value) for name, value in found.items()}
+    )
+
+
+def _restore_optimizer(reader: _Reader, optimizer: torch.optim.Optimizer) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name in reader.names("optimizer/"):
+        _, index, key = name.split("/")
+        state.setdefault(int(index), {})[key] = reader.read(name, like=parameters[int(index)])
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

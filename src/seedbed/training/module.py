@@ -8,14 +8,17 @@ from typing import Self
 import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
-from pytorch_lightning.strategies import ParallelStrategy
-from torch import Tensor
+from pytorch_lightning.strategies import DDPStrategy
+from torch import Tensor, nn
 
 from seedbed.data.randomness import derive_seed
-from seedbed.learner import Batch, Learner
+from seedbed.learner import Batch, Learner, Repeated
+from seedbed.training.averaging import Average
+from seedbed.training.checkpoint import Saved
 from seedbed.training.optim import place_step_counts, set_learning_rates
 from seedbed.training.recipe import Training
 from seedbed.training.schedules import History
+from seedbed.training.sharding import shard, whole
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class TrainingModule(pl.LightningModule):
     The counts that divide the loss are those of the whole step, so cutting it into micro-batches or over
     processes weighs every token alike. Dropout is re-seeded before every micro-batch from (seed, first
     presentation), so it is the same after a restart and on any number of devices with the same micro-batches.
-    `history` is the list that the run's curves are appended to.
+    `build` makes the optimizer once the weights are where they are trained; `resume` is then loaded into
+    both. `history` is the list that the run's curves are appended to.
     """
 
     def __init__(
@@ -57,9 +61,11 @@ class TrainingModule(pl.LightningModule):
         *,
         recipe: Training,
         plan: Plan,
-        optimizer: torch.optim.Optimizer,
+        build: Callable[[Learner], torch.optim.Optimizer],
+        resume: Saved | None,
         history: History,
         compile: bool,
+        shards: bool,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -71,10 +77,32 @@ class TrainingModule(pl.LightningModule):
         """This process's part of the scalars, added over the steps since the last log."""
         self.lost_at = torch.tensor(-1)
         """The first step whose loss was not finite, kept on the device; -1 while there is none."""
-        self.raw_optimizer = optimizer
+        self.raw_optimizer: torch.optim.Optimizer
+        self.average: Average | None = None
+        self._build, self._resume = build, resume
+        self._compile, self._shards = compile, shards
+
+    def configure_model(self) -> None:
+        """Sharded, each block is compiled by itself, between one fetching of weights and the next."""
+        if self._shards:
+            for part in self.learner.modules():
+                if self._compile and isinstance(part, Repeated):
+                    part.compile()
+            assert self.device_mesh is not None
+            shard(self.learner, self.device_mesh["data_parallel"])
         self._loss: Callable[[Batch, Mapping[str, Tensor]], dict[str, Tensor]] = (
-            torch.compile(learner.training_loss) if compile else learner.training_loss
+            torch.compile(self.learner.training_loss)
+            if self._compile and not self._shards
+            else self.learner.training_loss
         )
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        self.raw_optimizer = self._build(self.learner)
+        if self.recipe.averaging:
+            self.average = Average(self.recipe.averaging, self.learner, max_steps=self.recipe.max_steps)
+        if self._resume:
+            self._resume.restore(self.learner, self.raw_optimizer, average=self.averages())
+        return self.raw_optimizer
 
     def on_train_start(self) -> None:
         self.lost_at = torch.tensor(-1, device=self.device)
@@ -90,14 +118,17 @@ class TrainingModule(pl.LightningModule):
             losses = self._loss(batch, counts)
             self._backward(losses["loss"], last=micro == len(micro_batches) - 1)
             self._remember(losses, step)
-        torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.recipe.gradient_clip)
+        clip_gradients(self.learner, self.recipe.gradient_clip)
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         optimizer.step()
         optimizer.zero_grad()
+        if self.average:
+            self.average.update(step + 1)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return self.raw_optimizer
+    def averages(self) -> dict[str, Tensor]:
+        """The averages of weights by name; none where the recipe asks for none."""
+        return self.average.tensors if self.average else {}
 
     def _set_learning_rate(self, step: int) -> None:
         factor = self.recipe.schedule.factor(step, self.recipe.max_steps, history=self.history)
@@ -115,13 +146,17 @@ class TrainingModule(pl.LightningModule):
         return dict(zip(names, totals.clamp(min=1), strict=True))
 
     def _backward(self, loss: Tensor, *, last: bool) -> None:
-        """Add the gradient of one micro-batch; processes exchange theirs after the last."""
+        """Add the gradient of one micro-batch; processes exchange theirs after the last.
+
+        Sharded, they do so after each: what waited would be a whole gradient on every device.
+        """
         strategy = self.trainer.strategy
-        waits = isinstance(strategy, ParallelStrategy) and not last
         # gradients are computed in the type of their forward pass, not cast again
         with (
             torch.autocast(self.device.type, enabled=False),
-            strategy.block_backward_sync() if waits else nullcontext(),  # type: ignore[attr-defined]
+            strategy.block_backward_sync()
+            if isinstance(strategy, DDPStrategy) and not last
+            else nullcontext(),
         ):
             # processes average their gradients, and the parts of a step add up
             self.manual_backward(loss * self.plan.world_size)
@@ -132,3 +167,10 @@ class TrainingModule(pl.LightningModule):
             self.sums[name] = self.sums[name] + value if name in self.sums else value
         lost = (self.lost_at < 0) & ~torch.isfinite(losses["loss"].detach())
         self.lost_at = torch.where(lost, step, self.lost_at)
+
+
+def clip_gradients(module: nn.Module, largest: float) -> None:
+    """Scale all gradients down so that their norm together, over all processes, is at most `largest`."""
+    parameters = list(module.parameters())
+    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    nn.utils.clip_grads_with_norm_(parameters, largest, whole(norm))

@@ -1,5 +1,6 @@
 """A few steps of a run on this machine, to tell what the whole of it will take."""
 
+import copy
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -12,8 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seedbed.config import Machine
 from seedbed.data.presentations import Presentations
-from seedbed.learner import Learner
+from seedbed.learner import Batch, Learner, Repeated
 from seedbed.training.recipe import Training, accumulation
+from seedbed.training.recomputation import recomputing
 from seedbed.training.validation import autocast
 
 LEAST_STEPS = 3
@@ -30,10 +32,13 @@ class Probe:
     flops: float
     """Of a step, forward and backward, counted as its products run."""
     weight_bytes: int
+    """Sharded: a share of all, and the whole of what is fetched at once."""
     gradient_bytes: int
+    """Sharded: likewise, before it is sent to those who hold it."""
     optimizer_bytes: int
+    """The averages of weights too, if the recipe has such."""
     activation_bytes: int
-    """Saved between forward and backward of one micro-batch."""
+    """Saved between forward and backward of one micro-batch; of a recomputed block its input alone."""
     step_seconds: tuple[float, ...]
     joules: float | None
     """Of a step on this machine; None where no meter can be read."""
@@ -52,8 +57,21 @@ def probe(
     """Train `learner` for about `seconds`, on one device; it is spoiled for anything else.
 
     One micro-batch and one optimizer step are timed in turn, and a step is as many micro-batches as the
-    machine file makes of it. What devices tell each other is not in it.
+    machine file makes of it. What devices tell each other is not in it; their shares are reckoned.
     """
+    with recomputing(learner, enabled=machine.activation_checkpointing):
+        return _probe(learner, data, recipe, example_tokens, machine, label, seconds)
+
+
+def _probe(
+    learner: Learner,
+    data: Presentations,
+    recipe: Training,
+    example_tokens: int,
+    machine: Machine,
+    label: str,
+    seconds: float,
+) -> Probe:
     torch.set_num_threads(machine.threads)
     torch.set_float32_matmul_precision("medium" if machine.fp32_through_onednn else "highest")
     device = torch.device("cuda" if machine.accelerator == "gpu" else "cpu")
@@ -97,16 +115,38 @@ def probe(
         found.append(num_micro_batches * timed(micro_batch) + timed(update))
     watts = _watts(before, _energy(), time.perf_counter() - started)
     state = [value for of_one in optimizer.state.values() for value in of_one.values()]
+    optimizer_bytes = _bytes(value for value in state if isinstance(value, Tensor))
+    if recipe.averaging:
+        optimizer_bytes += _bytes(parameter for parameter in learner.parameters() if parameter.requires_grad)
+    shards = machine.world_size if machine.strategy == "fsdp" else 1
+    fetched = _fetched_bytes(learner) if shards > 1 else 0
     return Probe(
         num_micro_batches=num_micro_batches,
         flops=float(counter.get_total_flops()) * num_micro_batches * machine.world_size,
-        weight_bytes=_bytes(learner.parameters()),
-        gradient_bytes=gradient_bytes,
-        optimizer_bytes=_bytes(value for value in state if isinstance(value, Tensor)),
+        weight_bytes=-(-_bytes(learner.parameters()) // shards) + fetched,
+        gradient_bytes=-(-gradient_bytes // shards) + fetched,
+        optimizer_bytes=-(-optimizer_bytes // shards),
         activation_bytes=saved.total,
         step_seconds=tuple(found),
         joules=None if watts is None else watts * statistics.median(found),
     )
+
+
+def count_flops(learner: Learner, batch: Batch) -> int:
+    """FLOP of a batch, forward and backward, counted as its products run.
+
+    It runs on tensors that have a shape and no numbers: neither time nor memory grows with the network.
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    shapes = FakeTensorMode()
+    tensors = [*learner.parameters(), *learner.buffers()]
+    # a deep copy takes what it is told to have copied already: no weight is copied, tied ones stay tied
+    shaped = copy.deepcopy(learner, {id(tensor): shapes.from_tensor(tensor) for tensor in tensors})
+    given = {name: shapes.from_tensor(value) for name, value in batch.items()}
+    with shapes, FlopCounterMode(display=False) as counter:
+        torch.autograd.backward(shaped.whole_loss(given)["loss"])
+    return int(counter.get_total_flops())
 
 
 class SavedBytes:
@@ -125,6 +165,14 @@ class SavedBytes:
             self._seen.add(storage.data_ptr())
             self.total += storage.nbytes()
         return tensor
+
+
+def _fetched_bytes(module: nn.Module) -> int:
+    """Whole at once when weights are sharded: the largest block, and all that is in no block."""
+    blocks = [part for part in module.modules() if isinstance(part, Repeated)]
+    in_blocks = {id(parameter) for block in blocks for parameter in block.parameters()}
+    rest = _bytes(parameter for parameter in module.parameters() if id(parameter) not in in_blocks)
+    return rest + max((_bytes(block.parameters()) for block in blocks), default=0)
 
 
 def _bytes(tensors: Iterable[Tensor]) -> int:

@@ -12,6 +12,11 @@ def is_distributed() -> bool:
     return dist.is_available() and dist.is_initialized()
 
 
+def position() -> tuple[int, int]:
+    """This process's rank and the number of processes, once they are connected; before that one is alone."""
+    return (dist.get_rank(), dist.get_world_size()) if is_distributed() else (0, 1)
+
+
 def gather(value: T) -> list[T]:
     """The values of all processes, by rank; every process must call."""
     if not is_distributed():

@@ -6,8 +6,10 @@ from pydantic import Field, model_validator
 
 from seedbed.config import Machine, Strict, UserError
 from seedbed.fidelity import Deviation
+from seedbed.training.averaging import Averaging
 from seedbed.training.optim import Optimizer
 from seedbed.training.schedules import Schedule
+from seedbed.training.stopping import PatienceConfig
 from seedbed.training.validation import Precision
 
 
@@ -21,6 +23,9 @@ class Training(Strict):
     optimizer: Optimizer
     schedule: Schedule
     gradient_clip: float = Field(1.0, gt=0, description="largest global gradient norm")
+    averaging: Averaging | None = Field(
+        None, description="weights that are validated and saved in place of the last step's; null: those"
+    )
     log_every: int = Field(50, ge=1)
     validate_every: int = Field(
         0,
@@ -28,9 +33,35 @@ class Training(Strict):
         description="steps between validations, the first before step 1; 0 validates at the end alone",
     )
 
+    stopping: PatienceConfig | None = Field(
+        None,
+        description="when to end before max_steps, for which the schedule stays laid out; null: never",
+    )
+
+    @model_validator(mode="after")
+    def _check_stopping(self) -> Self:
+        if self.stopping and not self.validate_every:
+            raise ValueError("stopping looks at validations, and validate_every is 0; give validate_every")
+        if self.stopping and self.averaging and self.averaging.first_step(self.max_steps) > 1:
+            raise ValueError(
+                f"averaging {self.averaging.name} begins near max_steps, which stopping may never reach; "
+                "use averaging ema, or leave one of the two out"
+            )
+        return self
+
     @model_validator(mode="after")
     def _check_schedule(self) -> Self:
         self.schedule.check(max_steps=self.max_steps, validate_every=self.validate_every)
+        return self
+
+    @model_validator(mode="after")
+    def _check_averaging(self) -> Self:
+        first = self.averaging.first_step(self.max_steps) if self.averaging else 1
+        if first < 1:
+            raise ValueError(
+                f"averaging reaches {1 - first} steps further back than max_steps {self.max_steps}; "
+                "lower its count or every_steps"
+            )
         return self
 
 

@@ -1,14 +1,22 @@
-"""Train any Learner with Lightning, exactly resumable; devices are added here, in one written order."""
+"""Train any Learner with Lightning, exactly resumable; devices are added here, in one written order.
 
+Recomputed blocks, compiled code, sharded weights, then the optimizer of what these leave; autocast and what
+processes tell each other are around each step.
+"""
+
+import copy
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins import environments
+from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 
 from seedbed.config import Machine, UserError, rank_and_world
 from seedbed.data.presentations import Presentations, steps
@@ -18,6 +26,8 @@ from seedbed.training import checkpoint
 from seedbed.training.bookkeeping import Bookkeeper, OnValid
 from seedbed.training.module import Plan, TrainingModule
 from seedbed.training.recipe import Training, accumulation
+from seedbed.training.recomputation import recomputing
+from seedbed.training.sharding import gather_weights
 
 
 @dataclass(frozen=True)
@@ -41,11 +51,16 @@ def train(
     label: str,
     on_valid: OnValid | None = None,
     depths: Mapping[str, int] | None = None,
+    tokens_at: Callable[[int], int] | None = None,
 ) -> Trained:
     """Train `learner` in place for `recipe.max_steps` steps and score it on `valid`.
 
+    `recipe.stopping` may end it before. With `recipe.averaging` it ends with the averaged weights, and
+    these are scored.
+
     `example_tokens` is the size of one presentation in tokens (or points), for micro-batching and
-    the speed. `depths` is the layer of each parameter, for an optimizer with `layer_decay`. State is kept
+    the speed; where it is not the same in every step it is the largest, and `tokens_at(step)` tells each.
+    `depths` is the layer of each parameter, for an optimizer with `layer_decay`. State is kept
     in `scratch`; the same call after a kill continues bit for bit.
     Raises Interrupted after SIGTERM or SIGUSR1 (state saved), UserError when the loss diverges.
     """
@@ -59,13 +74,23 @@ def train(
             f"but {world} process{'es were' if world > 1 else ' was'} started; correct devices and num_nodes "
             "or the job's number of tasks"
         )
-    batch_scale = recipe.optimizer.batch_scale(recipe.global_batch_size)
-    optimizer = recipe.optimizer.build(learner, batch_scale=batch_scale, depths=depths)
+    shards = world > 1 and machine.strategy == "fsdp"
+    if shards and recipe.optimizer.takes_whole_matrices:
+        raise UserError(
+            f"{label}: optimizer {recipe.optimizer.name} takes each matrix as a whole, and strategy fsdp "
+            "cuts it; set strategy: ddp in the machine file, or take another optimizer"
+        )
     folder = scratch / "checkpoints"
-    state = checkpoint.restore(folder, learner, optimizer)
-    if state.step == recipe.max_steps:
+    found = checkpoint.find(folder)
+    state = found.progress if found else checkpoint.Progress()
+    enough = recipe.stopping is not None and recipe.stopping.stops(state.curves)
+    if found and (enough or state.step == recipe.max_steps):
+        found.restore_result(learner)
         return _trained(state)
+    batch_scale = recipe.optimizer.batch_scale(recipe.global_batch_size)
     _tell_scaling(recipe, tracker, label, rank)
+    if recipe.averaging and rank == 0:
+        print(f"{label}: validated and saved are averages of weights ({recipe.averaging!r})", flush=True)
     plan = Plan.divide(
         recipe.global_batch_size,
         world_size=world,
@@ -73,13 +98,17 @@ def train(
         accumulation=accumulation(recipe, machine, example_tokens, label),
         start_step=state.step,
     )
+    # a sharded network is never whole again: the twin is trained, and its weights come back at the end
+    trained = copy.deepcopy(learner) if shards else learner
     module = TrainingModule(
-        learner,
+        trained,
         recipe=recipe,
         plan=plan,
-        optimizer=optimizer,
+        build=partial(recipe.optimizer.build, batch_scale=batch_scale, depths=depths),
+        resume=found,
         history=state.curves,
         compile=machine.compile,
+        shards=shards,
     )
     loader = steps(
         data,
@@ -99,16 +128,21 @@ def train(
         valid=valid,
         tracker=tracker,
         label=label,
-        example_tokens=example_tokens,
+        tokens_at=tokens_at or (lambda step: example_tokens),
         checkpoint_seconds=60 * machine.checkpoint_minutes,
         on_valid=on_valid,
     )
-    learner.train()
+    trained.train()
     try:
-        _lightning_trainer(recipe, plan, machine, bookkeeper).fit(module, loader)
+        with recomputing(trained, enabled=machine.activation_checkpointing):
+            _lightning_trainer(recipe, plan, machine, bookkeeper).fit(module, loader)
     finally:
         bookkeeper.close()
     bookkeeper.raise_faults()
+    if module.average:
+        module.average.swap()
+    if shards:
+        gather_weights(trained, into=learner)
     learner.to("cpu")
     return _trained(state)
 
@@ -133,11 +167,11 @@ def _trained(state: checkpoint.Progress) -> Trained:
 
 
 def _lightning_trainer(recipe: Training, plan: Plan, machine: Machine, bookkeeper: Bookkeeper) -> pl.Trainer:
-    return pl.Trainer(
+    trainer = pl.Trainer(
         accelerator=machine.accelerator,
         devices=machine.devices,
         num_nodes=machine.num_nodes,
-        strategy="ddp" if plan.world_size > 1 else machine.strategy,
+        strategy=_strategy(plan, machine),
         precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
         max_steps=recipe.max_steps - plan.start_step,
         max_epochs=-1,
@@ -152,6 +186,18 @@ def _lightning_trainer(recipe: Training, plan: Plan, machine: Machine, bookkeepe
         limit_val_batches=0,
         default_root_dir=str(Path(machine.scratch)),
     )
+    # Lightning asks in every batch whether a process was told to stop, over the devices, and waits for the
+    # answer; our own question (ranks.Agreement) makes no host wait for its device
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+    return trainer
+
+
+def _strategy(plan: Plan, machine: Machine) -> Strategy | Literal["auto"]:
+    if plan.world_size == 1:
+        return "auto"
+    if machine.strategy == "ddp":
+        return DDPStrategy()
+    return ModelParallelStrategy(data_parallel_size=plan.world_size, tensor_parallel_size=1)
 
 
 def _launched_by(plan: Plan) -> environments.ClusterEnvironment:

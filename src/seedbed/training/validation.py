@@ -1,12 +1,14 @@
 """Scoring without gradients: the one way validation, prediction and evaluation run a Learner."""
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Literal
 
 import torch
-import torch.distributed as dist
 
 from seedbed.learner import Accumulator, Batch, Learner
+from seedbed.training.ranks import gather, position
+from seedbed.training.sharding import is_sharded, release
 
 Precision = Literal["fp32", "bf16"]
 
@@ -18,23 +20,33 @@ def autocast(device: torch.device | str, precision: Precision) -> torch.autocast
 
 
 def predict_scores(learner: Learner, batches: Iterable[Batch], *, precision: Precision) -> Accumulator:
-    """Score all batches in eval mode; with several processes each takes its share and sums are added."""
-    distributed = dist.is_available() and dist.is_initialized()
-    rank, world = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
+    """Score all batches in eval mode; with several processes each takes its share and sums are added.
+
+    The processes of a sharded learner fetch each other's weights, so all go through it as often: where
+    batches run out, the rest score one for nobody.
+    """
+    rank, world = position()
     device = next(learner.parameters()).device
     accumulator = learner.scores()
     was_training = learner.training
     learner.eval()
     with torch.no_grad(), autocast(device, precision):
-        for index, batch in enumerate(batches):
-            if index % world == rank:
-                learner.score({key: value.to(device) for key, value in batch.items()}, accumulator)
+        remaining = iter(batches)
+        while turn := list(islice(remaining, world)):
+            if rank < len(turn):
+                learner.score(_on(device, turn[rank]), accumulator)
+            elif is_sharded(learner):
+                learner.score(_on(device, turn[0]), learner.scores())
+    release(learner)
     learner.train(was_training)
-    if distributed:
-        shares: list[dict[str, torch.Tensor]] = [{} for _ in range(world)]
-        dist.all_gather_object(shares, accumulator.sums)
+    if world > 1:
+        shares = gather(accumulator.sums)
         accumulator.sums = {}
         for share in shares:
             for name, value in share.items():
                 accumulator.add(name, value)
     return accumulator
+
+
+def _on(device: torch.device, batch: Batch) -> Batch:
+    return {name: value.to(device) for name, value in batch.items()}

@@ -120,7 +120,9 @@ def test_a_checkpoint_holds_all_that_an_optimizer_knows(name: str, tmp_path: Pat
         optimizer.step()
     checkpoint.save(tmp_path, whole, optimizer, checkpoint.Progress(step=10))
     resumed = config(name, **KINDS[name]).build(cut)
-    assert checkpoint.restore(tmp_path, cut, resumed).step == 10
+    saved = checkpoint.find(tmp_path)
+    assert saved and saved.progress.step == 10
+    saved.restore(cut, resumed)
     assert resumed.state_dict()["state"].keys() == optimizer.state_dict()["state"].keys()
     for step in range(10, 20):
         for network, of_it in ((whole, optimizer), (cut, resumed)):

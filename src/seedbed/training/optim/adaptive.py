@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from seedbed.training.optim.base import OptimizerBase, trainable
+from seedbed.training.sharding import is_sharded
 
 
 class AdagradConfig(OptimizerBase):
@@ -22,7 +23,7 @@ class AdagradConfig(OptimizerBase):
             self.groups(trainable(module), scale),
             initial_accumulator_value=self.initial_accumulator,
             eps=self.epsilon,
-            fused=True,
+            fused=not is_sharded(module),  # torch has no fused kernel of it for sharded weights
         )
 
 

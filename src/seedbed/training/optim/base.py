@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -49,6 +49,8 @@ class OptimizerBase(Strict):
     )
     weight_decay: float = Field(0.0, ge=0, description="L2: a part of the gradient")
     layer_decay: LayerDecay | None = Field(None, description="for fine-tuning an encoder with a head")
+    takes_whole_matrices: ClassVar[bool] = False
+    """Its step is not of each weight or of norms alone, so it is wrong on rows of a matrix."""
 
     def batch_scale(self, global_batch_size: int) -> float:
         """What the linear scaling rule makes of the learning rate."""

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from seedbed.training.optim.base import OptimizerBase, trainable
+from seedbed.training.sharding import is_sharded
 
 
 class SGDConfig(OptimizerBase):
@@ -29,5 +30,8 @@ class SGDConfig(OptimizerBase):
 
     def assemble(self, module: nn.Module, scale: Callable[[str], float]) -> torch.optim.Optimizer:
         return torch.optim.SGD(
-            self.groups(trainable(module), scale), momentum=self.momentum, nesterov=self.nesterov, fused=True
+            self.groups(trainable(module), scale),
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            fused=not is_sharded(module),  # torch has no fused kernel of it for sharded weights
         )

@@ -2,7 +2,7 @@
 for the rest: both torch's, as one optimizer."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -18,6 +18,8 @@ class MuonConfig(OptimizerBase):
 
     It takes each matrix as a whole; a layer that holds queries, keys and values in one is one matrix.
     """
+
+    takes_whole_matrices: ClassVar[bool] = True
 
     name: Literal["muon"]
     weight_decay: float = Field(0.1, ge=0, description="decoupled from the gradient")

@@ -1,8 +1,7 @@
-"""Pure functions from arrays to scores; each says its definition, unit and source.
+"""Scores of classes and of tokens: accuracy, precision, recall, F1, Matthews, perplexity.
 
-Classification scores take confusion counts of shape (..., C, C), rows actual and columns
-predicted, so that one call scores every resample of a bootstrap. Forecast scores are per series.
-Shape legend: N examples, C classes, T time steps of history, H horizon.
+Most take confusion counts of shape (..., C, C), rows actual and columns predicted, so that one call scores
+every resample of a bootstrap. Shape legend: N examples, C classes.
 """
 
 from typing import Literal
@@ -95,84 +94,3 @@ def perplexity(total_loss: float, count: float) -> float:
     """exp(mean negative log likelihood in nats per token), >= 1; inf when it overflows."""
     with np.errstate(over="ignore"):
         return float(np.exp(np.float64(total_loss) / count)) if count else float("nan")
-
-
-def smape(actual: ArrayLike, forecast: ArrayLike) -> float:
-    """Symmetric MAPE, per cent, 0..200: mean of 200 |y - f| / (|y| + |f|).
-
-    Makridakis and Hibon (2000) for M3, Makridakis et al. (2020) for M4. A point where both are
-    zero is a perfect forecast and counts 0.
-    """
-    return float(np.mean(smape_points(actual, forecast)))
-
-
-def smape_points(actual: ArrayLike, forecast: ArrayLike) -> Floats:
-    """The terms of `smape`, one per point: the M3 tables average them over all points of all series."""
-    actual_H, forecast_H = _pair(actual, forecast)
-    return 200 * _ratio(np.abs(actual_H - forecast_H), np.abs(actual_H) + np.abs(forecast_H), 0.0)
-
-
-def mape(actual: ArrayLike, forecast: ArrayLike) -> float:
-    """Mean of 100 |y - f| / |y|, per cent, 0..inf (Tourism: Athanasopoulos et al. 2011).
-
-    Undefined, and nan, when any actual value is zero.
-    """
-    actual_H, forecast_H = _pair(actual, forecast)
-    if np.any(actual_H == 0):
-        return float("nan")
-    return float(np.mean(100 * np.abs((actual_H - forecast_H) / actual_H)))
-
-
-def naive_scale(history: ArrayLike, *, seasonality: int) -> float:
-    """Mean absolute error in sample of the seasonal naive forecast: mean of |y_t - y_(t-m)|.
-
-    The denominator of MASE (Hyndman and Koehler 2006, section 3). nan when the history is not
-    longer than the season, 0 when it repeats itself exactly: MASE is then undefined.
-    """
-    history_T = np.asarray(history, np.float64)
-    assert seasonality >= 1, seasonality
-    if history_T.size <= seasonality:
-        return float("nan")
-    return float(np.mean(np.abs(history_T[seasonality:] - history_T[:-seasonality])))
-
-
-def mase(actual: ArrayLike, forecast: ArrayLike, *, history: ArrayLike, seasonality: int) -> float:
-    """Mean |y - f| over `naive_scale(history)`: 1 is the in-sample seasonal naive; no unit.
-
-    Of one series; a panel's MASE is the mean over its series (M4 guide). nan where the scale is
-    zero or undefined: such series are counted apart, never dropped in silence.
-    """
-    actual_H, forecast_H = _pair(actual, forecast)
-    scale = naive_scale(history, seasonality=seasonality)
-    return float(np.mean(np.abs(actual_H - forecast_H)) / scale) if scale > 0 else float("nan")
-
-
-def rmsse(actual: ArrayLike, forecast: ArrayLike, *, history: ArrayLike, seasonality: int = 1) -> float:
-    """Root of mean (y - f)^2 over the mean squared in-sample (seasonal) naive error; no unit.
-
-    Makridakis et al. (2022), M5, with seasonality 1 and the history from its first non-zero
-    value. nan where the scale is zero or undefined.
-    """
-    actual_H, forecast_H = _pair(actual, forecast)
-    history_T = np.trim_zeros(np.asarray(history, np.float64), "f")
-    if history_T.size <= seasonality:
-        return float("nan")
-    scale = float(np.mean((history_T[seasonality:] - history_T[:-seasonality]) ** 2))
-    return float(np.sqrt(np.mean((actual_H - forecast_H) ** 2) / scale)) if scale > 0 else float("nan")
-
-
-def owa(smape: ArrayLike, mase: ArrayLike, *, naive2_smape: ArrayLike, naive2_mase: ArrayLike) -> Floats:
-    """Overall weighted average: mean of sMAPE and MASE, each relative to Naive2's; 1 is Naive2, no unit.
-
-    Makridakis et al. (2020), M4. Takes the *means over the panel* (arrays are element-wise): the
-    ratio of means, not the mean of ratios.
-    """
-    relative_smape = np.asarray(smape, np.float64) / np.asarray(naive2_smape, np.float64)
-    relative_mase = np.asarray(mase, np.float64) / np.asarray(naive2_mase, np.float64)
-    return np.asarray((relative_smape + relative_mase) / 2, np.float64)
-
-
-def _pair(actual: ArrayLike, forecast: ArrayLike) -> tuple[Floats, Floats]:
-    actual_H, forecast_H = np.asarray(actual, np.float64), np.asarray(forecast, np.float64)
-    assert actual_H.shape == forecast_H.shape and actual_H.size, (actual_H.shape, forecast_H.shape)
-    return actual_H, forecast_H

@@ -1,0 +1,132 @@
+"""Where a forecaster errs and how honest its intervals are: by horizon, by length of history, by level.
+
+Every number is a mean over series with its bootstrap interval, but coverage at one horizon, a proportion of
+series, which has that of its Beta posterior. Shape legend: N series, H horizon, M columns.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from seedbed import metrics
+from seedbed.evaluation.intervals import Estimate, Floats, bootstrap, estimates, proportion
+from seedbed.evaluation.series import Forecasted, Points, mean_statistic, means
+
+LENGTHS = 4
+"""Groups of series by length of history, as even as ties allow."""
+
+By = Literal["horizon", "length", "level"]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A score of part of the test points; `at` is the step ahead, the shortest length of a group, or 0."""
+
+    forecaster: str
+    frequency: str
+    by: By
+    at: int
+    metric: str
+    level: int
+    """Of an interval, in per cent; 0 for scores of point forecasts."""
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How intervals of numbers are made; see EvaluateRecipe."""
+
+    confidence: float
+    resamples: int
+    seed: int
+
+    def means(self, columns: Sequence[Floats]) -> list[Estimate]:
+        """Of each column of values by series (nan: undefined) its mean, with interval and count."""
+        filled_NM, defined_NM = mean_statistic(np.column_stack(columns))
+        draws = bootstrap(
+            lambda weights_BN: means(weights_BN, filled_NM, defined_NM)[:, None],
+            len(filled_NM),
+            resamples=self.resamples,
+            seed=self.seed,
+        )
+        made = estimates(draws, confidence=self.confidence, seed=self.seed)
+        return [
+            Estimate(one.value, one.low, one.high, int(n))
+            for one, n in zip(made, defined_NM.sum(0), strict=True)
+        ]
+
+
+def slices(run: Forecasted, sampling: Sampling) -> list[Slice]:
+    """Everything this file can say of a forecaster, frequency by frequency."""
+    found = []
+    for frequency in run.frequencies():
+        points = run.points_within(frequency)
+        lengths = run.within(frequency)["length"].to_numpy()
+        for by, at, metric, level, estimate in [
+            *_by_horizon(points, sampling),
+            *_by_length(run, frequency, lengths, sampling),
+            *_intervals(points, sampling),
+        ]:
+            found.append(Slice(run.forecaster, frequency, by, at, metric, level, estimate))
+    return found
+
+
+Row = tuple[By, int, str, int, Estimate]
+
+
+def _by_horizon(points: Points, sampling: Sampling) -> list[Row]:
+    known = np.flatnonzero(~np.isnan(points.actual_NH).all(0))
+    relative_NH = metrics.smape_points(points.actual_NH, points.forecast_NH)[:, known]
+    scaled_NH = (np.abs(points.actual_NH - points.forecast_NH) / points.scale_N[:, None])[:, known]
+    made = sampling.means([*relative_NH.T, *scaled_NH.T])
+    names = [(step, metric) for metric in ("smape", "mase") for step in known]
+    return [
+        ("horizon", int(step) + 1, metric, 0, one) for (step, metric), one in zip(names, made, strict=True)
+    ]
+
+
+def _by_length(run: Forecasted, frequency: str, lengths: Floats, sampling: Sampling) -> list[Row]:
+    edges = np.unique(np.quantile(lengths, np.linspace(0, 1, LENGTHS + 1)[:-1], method="higher"))
+    group = np.searchsorted(edges, lengths, side="right") - 1
+    errors = run.within(frequency)
+    columns, names = [], []
+    for number, shortest in enumerate(edges):
+        for metric in ("smape", "mase"):
+            columns.append(np.where(group == number, errors[metric].to_numpy(), np.nan))
+            names.append((int(shortest), metric))
+    made = sampling.means(columns)
+    return [("length", at, metric, 0, one) for (at, metric), one in zip(names, made, strict=True)]
+
+
+def _intervals(points: Points, sampling: Sampling) -> list[Row]:
+    rows: list[Row] = []
+    for level, (low_NH, high_NH) in points.intervals.items():
+        ends = {"low": low_NH, "high": high_NH}
+        score_N = metrics.interval_score(points.actual_NH, **ends, level=level / 100) / points.scale_N
+        width_N = metrics.forecasts.mean_known(high_NH - low_NH) / points.scale_N
+        covered_N = metrics.coverage(points.actual_NH, **ends)
+        for metric, estimate in zip(
+            ("coverage", "msis", "width"), sampling.means([covered_N, score_N, width_N]), strict=True
+        ):
+            rows.append(("level", 0, metric, level, estimate))
+        inside_NH = metrics.quantiles.inside(points.actual_NH, **ends)
+        for step, inside_N in enumerate(inside_NH.T):
+            known = inside_N[~np.isnan(inside_N)]
+            if known.size:
+                share = proportion(int(known.sum()), known.size, confidence=sampling.confidence)
+                rows.append(("horizon", step + 1, "coverage", level, share))
+    if points.intervals:
+        rows.append(("level", 0, "crps", 0, sampling.means([_crps(points)])[0]))
+    return rows
+
+
+def _crps(points: Points) -> Floats:
+    """By series, over MASE's scale: from the ends of all intervals and the point forecast as the median."""
+    quantiles = {0.5: points.forecast_NH}
+    for level, (low_NH, high_NH) in points.intervals.items():
+        quantiles |= {(100 - level) / 200: low_NH, (100 + level) / 200: high_NH}
+    ordered = sorted(quantiles)
+    stacked = np.stack([quantiles[q] for q in ordered])
+    return metrics.crps(points.actual_NH, stacked, q=ordered) / points.scale_N

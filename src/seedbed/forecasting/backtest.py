@@ -1,0 +1,101 @@
+"""Backtests: one forecaster of a whole panel at several origins, each seeing only what came before it.
+
+Rolling origins (Tashman 2000): the cutoffs of each series lie `step` points apart, the last a horizon before
+its end. What a forecaster is given is a copy that ends at the cutoff: weights, scales and calendars have no
+later value to learn from. Without `refit` the forecaster is fitted once, before the first cutoff, and then
+forecasts from each.
+
+A series with fewer than two known points before a cutoff is not in that window, nor are rows of it there.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field
+
+from seedbed.config import Strict, UserError
+from seedbed.forecasting.fitting import Fitted, Forecasts, score
+from seedbed.forecasting.panels import MIN_TRAIN, SeriesSet
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FitAt = Callable[[SeriesSet, int], Fitted]
+"""Fits on series that end at a cutoff; the number is how many points of each follow it."""
+
+
+class BacktestConfig(Strict):
+    """Which origins a backtest has."""
+
+    windows: int = Field(1, ge=1, description="cutoffs of each series; the last is a horizon before its end")
+    step: int | None = Field(
+        None, ge=1, description="points between cutoffs; a horizon unless told otherwise"
+    )
+    refit: bool = Field(False, description="fit again at each cutoff; otherwise once, at the first")
+
+
+@dataclass(frozen=True)
+class Window:
+    """An origin: what was known, what came, what was forecast (the same series in the same order)."""
+
+    history: SeriesSet
+    actual: SeriesSet
+    forecasts: Forecasts
+
+
+def backtest(series: SeriesSet, config: BacktestConfig, *, fit: FitAt) -> list[Window]:
+    """The windows from the earliest to the last; UserError where no series is long enough for one."""
+    horizon = series.config.horizon
+    step = config.step or horizon
+    windows: list[Window] = []
+    fitted: Fitted | None = None
+    for number in reversed(range(config.windows)):
+        behind = horizon + number * step
+        whole = _long_enough(series, behind, number)
+        history = whole.without_last(behind)
+        if fitted is None or config.refit:
+            fitted = fit(history, behind)
+        actual = whole.without_last(behind - horizon).last(horizon)
+        windows.append(Window(history, actual, fitted.forecast(history)))
+    return windows
+
+
+def _long_enough(series: SeriesSet, behind: int, number: int) -> SeriesSet:
+    kept = np.flatnonzero(series.without_last(behind).known() >= MIN_TRAIN)
+    if not kept.size:
+        raise UserError(
+            f"backtest of {series.frequency}: window {number + 1} from the end needs {behind + MIN_TRAIN} "
+            f"points before the test part, the longest series has {series.lengths.max()}; take fewer windows "
+            "or a shorter step"
+        )
+    return series if kept.size == len(series) else series.take(kept)
+
+
+def cross_validation(windows: Sequence[Window], *, column: str) -> "pl.DataFrame":
+    """As Nixtla's `cross_validation`: unique_id, ds, cutoff, y and the model's column, by series and cutoff.
+
+    Beside them `frequency`, and the intervals and components of forecasters that have any.
+    """
+    import polars as pl
+
+    from seedbed.forecasting.saved import forecast_table
+
+    tables = [
+        forecast_table(window.history, window.forecasts, column=column).insert_column(
+            3, pl.Series("y", window.actual.values)
+        )
+        for window in windows
+    ]
+    return pl.concat(tables).sort("unique_id", "cutoff", "ds")
+
+
+def scores(windows: Sequence[Window]) -> dict[str, float]:
+    """sMAPE and MASE, means over windows of what `score` gives for each."""
+    each = [score(window.forecasts.values_NH, window.actual, history=window.history) for window in windows]
+    return {
+        name: float(np.mean([one[name] for one in each if name in one]))
+        for name in ("smape", "mase")
+        if any(name in one for one in each)
+    }

@@ -1,0 +1,193 @@
+"""Forecasts of a table, with nothing configured: what it is, is inferred; what forecasts it, is a default.
+
+Where there is enough to learn from, a small N-BEATS ensemble, else Theta; the seasonal naive stands beside.
+Each is fitted without the last horizon first, so that the user hears how well it does, then on everything.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from seedbed.config import Machine, Strict, UserError
+from seedbed.forecasting import Forecaster
+from seedbed.forecasting.baselines import SeasonalNaiveConfig
+from seedbed.forecasting.calendar import PATTERN
+from seedbed.forecasting.fitting import Fitted, Fitting, score
+from seedbed.forecasting.forecaster import NBEATSForecasterConfig
+from seedbed.forecasting.infer import describe, infer_frequencies, infer_steps
+from seedbed.forecasting.panels import FrequencyConfig, Gaps, Rules, SeriesSet, gather, train_and_valid
+from seedbed.forecasting.panels.checks import OnFault, Sieve, prepare
+from seedbed.forecasting.saved import Card, forecast_table
+from seedbed.forecasting.statistical import StatisticalConfig
+from seedbed.tracking import SilentRun
+from seedbed.training import Training
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+ENOUGH = 500
+"""Targets to learn from, points after the first horizon of a series, below which N-BEATS is not tried."""
+NBEATS: Mapping[str, Any] = {
+    "name": "nbeats",
+    "model": {
+        "name": "nbeats",
+        "stacks": [{"name": "generic", "blocks": 4, "width": 64, "theta_size": 16}],
+    },
+    "lookbacks": [2, 3, 4],
+    "losses": ["smape", "mase"],
+    "level": "last",
+}
+TRAINING: Mapping[str, Any] = {
+    "global_batch_size": 64,
+    "precision": "fp32",
+    # a common norm over all members would couple them
+    "gradient_clip": 1e6,
+    "optimizer": {"name": "adam", "learning_rate": 2e-3},
+    "schedule": {"name": "linear", "warmup_steps": 20},
+}
+
+
+class TableOptions(Strict):
+    """What may be said of a table; what is not, is inferred or a default."""
+
+    step: str | None = Field(None, pattern=f"^{PATTERN}$", description="1mo, 1d, 15m ...; 1i of integers")
+    horizon: int | None = Field(None, ge=1, description="points to forecast")
+    seasonality: int | None = Field(None, ge=1, description="points per season; 1: none")
+    gaps: Gaps = "keep"
+    on_fault: OnFault = Field("refuse", description="leave_out: leave faulty series out, with a count")
+    max_steps: int = Field(300, ge=40, description="of training; more learn more")
+    seed: int = Field(1, ge=0)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Forecasts, what made them, and what the user should hear."""
+
+    forecasts: "pl.DataFrame"
+    """unique_id, ds and a column for each model, the first of them the one that is saved."""
+    card: Card
+    fitted: Mapping[str, Fitted]
+    lines: list[str]
+
+
+def forecast_frame(
+    frame: "pd.DataFrame | pl.DataFrame", *, machine: Machine | None = None, **options: Any
+) -> "pd.DataFrame | pl.DataFrame":
+    """Forecasts of the series in a pandas or polars frame (unique_id, ds, y), as a frame of the same kind.
+
+    `options` are those of `TableOptions`: horizon=12, step="1mo", seasonality=12, on_fault="leave_out" ...
+    UserError names series and row of the first fault.
+    """
+    import polars as pl
+
+    chosen = TableOptions.parse(options, "forecast_frame")
+    if isinstance(frame, pl.DataFrame):
+        return forecast_once(frame, chosen, where="frame", machine=machine or Machine()).forecasts
+    made = forecast_once(pl.from_pandas(frame), chosen, where="frame", machine=machine or Machine())
+    return made.forecasts.to_pandas()
+
+
+def forecast_once(table: "pl.DataFrame", options: TableOptions, *, where: str, machine: Machine) -> Outcome:
+    """Infer, check, fit and forecast."""
+    import polars as pl
+
+    sieve = Sieve(where, options.on_fault)
+    table, frequencies = infer_frequencies(
+        prepare(table, sieve),
+        where=where,
+        step=options.step,
+        horizon=options.horizon,
+        seasonality=options.seasonality,
+    )
+    rules = Rules(frequencies, options.gaps, needs_test=False)
+    sets, counts = gather([table], rules, sieve=sieve)
+    _check_horizon(sets, where)
+    lines = [f"{counts.series} series, {describe(frequencies)}", *counts.lines()]
+    main = _choose(sets)
+    called = main.model if main.name == "statistical" else main.name
+    models: dict[str, Forecaster] = {called: main}
+    models["seasonal_naive"] = SeasonalNaiveConfig(name="seasonal_naive")
+    tables, fitted = [], {}
+    with TemporaryDirectory() as scratch:
+        for one in sets:
+            own = []
+            for name, forecaster in models.items():
+                where_fitted = Path(scratch) / one.frequency / name
+                made, told = _fit_twice(forecaster, one, options, machine, where_fitted)
+                own.append(
+                    forecast_table(one, made.forecast(one), column=name).select("unique_id", "ds", name)
+                )
+                lines += [f"{one.frequency}: {name}: {told}"]
+                if name == called:
+                    fitted[one.frequency] = made
+            tables.append(
+                pl.concat([own[0], *(part.select(part.columns[-1]) for part in own[1:])], how="horizontal")
+            )
+    card = Card(run=called, forecaster=main, frequencies=frequencies)
+    return Outcome(pl.concat(tables), card, fitted, lines)
+
+
+def _choose(sets: tuple[SeriesSet, ...]) -> Forecaster:
+    targets = sum(int((one.lengths - one.config.horizon).clip(0).sum()) for one in sets)
+    if targets >= ENOUGH:
+        return NBEATSForecasterConfig.parse(dict(NBEATS), "the default forecaster")
+    return StatisticalConfig(name="statistical", model="theta", on_failure="naive2")
+
+
+def _fit_twice(
+    forecaster: Forecaster, series: SeriesSet, options: TableOptions, machine: Machine, scratch: Path
+) -> tuple[Fitted, str]:
+    """Fitted on everything, and how it does on the last horizon after a fit without it."""
+    values = {"max_steps": options.max_steps, "seed": options.seed, "log_every": options.max_steps}
+    training = Training.parse({**TRAINING, **values}, "the default training")
+
+    def fit(part: SeriesSet, name: str) -> Fitted:
+        fitting = Fitting(
+            training, machine, scratch / name, SilentRun(), f"forecast {series.frequency} {name}"
+        )
+        return forecaster.fit(part, valid=None, fitting=fitting)
+
+    train, valid = train_and_valid(series)
+    told = "no series is long enough to be scored on its last horizon"
+    if len(train):
+        scores = score(fit(train, "scored").forecast(train).values_NH, valid, history=train)
+        told = ", ".join(f"{key} {value:.3f}" for key, value in scores.items())
+        told += f" on the last {series.config.horizon} points of {len(train)} series"
+    return fit(series, "whole"), told
+
+
+def _check_horizon(sets: tuple[SeriesSet, ...], where: str) -> None:
+    for one in sets:
+        longest = int(one.lengths.argmax())
+        if one.config.horizon > one.lengths[longest]:
+            raise UserError(
+                f"{where}: the horizon {one.config.horizon} is longer than any series: {one.ids[longest]} "
+                f"has most points, {one.lengths[longest]}; give a smaller one, horizon=N"
+            )
+
+
+def matched(
+    table: "pl.DataFrame", frequencies: Mapping[str, FrequencyConfig], *, sieve: Sieve
+) -> "pl.DataFrame":
+    """The table with a column frequency, of the names that a saved forecaster knows its steps by."""
+    import polars as pl
+
+    table = prepare(table, sieve)
+    if "frequency" in table.columns or len(frequencies) == 1:
+        return table
+    names = {config.step: name for name, config in frequencies.items()}
+    steps = infer_steps(table, where=sieve.where)
+    unknown = steps.filter(~pl.col("step").is_in(list(names)))
+    if unknown.height:
+        known = ", ".join(f"{name} ({step})" for step, name in names.items())
+        raise UserError(
+            f"{sieve.where}: series {unknown['unique_id'][0]} has step {unknown['step'][0]}, the saved "
+            f"forecaster knows {known}; leave it out, or forecast it without model="
+        )
+    steps = steps.select("unique_id", frequency=pl.col("step").replace(names))
+    return table.join(steps, on="unique_id", how="left", maintain_order="left")

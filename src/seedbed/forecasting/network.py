@@ -1,0 +1,148 @@
+"""One network on windows as a forecaster: what N-BEATS is held against, on the same windows and losses.
+
+Shape legend: B windows, T lookback, H horizon.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from seedbed.config import Strict, UserError
+from seedbed.forecasting.ensembling import last_known
+from seedbed.forecasting.fitting import Curve, Fitting, Forecasts
+from seedbed.forecasting.losses import LOSSES, LossName, add_scores
+from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
+from seedbed.forecasting.windows import WindowPresentations, Windows
+from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
+from seedbed.models.windowed import WindowNetwork
+from seedbed.weights import write_weights
+
+BATCH_SERIES = 4096
+
+
+class WindowForecaster(Learner):
+    """A network that forecasts departures from a window's level. Its batches are (B, ...) or (B, 1, ...)."""
+
+    def __init__(self, network: nn.Module, *, loss: LossName, level: Literal["zero", "last"]) -> None:
+        super().__init__()
+        self.network = network
+        self._loss: LossName = loss
+        self._level = level
+
+    def forward(self, batch: Batch) -> Tensor:
+        """(B, H) in the window's scale."""
+        window_BT, mask_BT = (_alone(batch[name], 2) for name in ("insample", "insample_mask"))
+        level_B1 = torch.zeros_like(window_BT[:, :1])
+        if self._level == "last":
+            level_B1 = last_known(window_BT, mask_BT)
+        departure_BH: Tensor = self.network(window_BT - level_B1, mask_BT)
+        return level_B1 + departure_BH.to(window_BT.dtype)
+
+    def counts(self, batch: Batch) -> dict[str, Tensor]:
+        """Points that are asked for, unknown ones too, as the losses count them."""
+        return {"points": torch.tensor(len(batch["outsample"]) * batch["outsample"].shape[-1])}
+
+    def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        total = LOSSES[self._loss](
+            self(batch),
+            _alone(batch["outsample"], 2),
+            _alone(batch["outsample_mask"], 2),
+            _alone(batch["naive_scale"], 1),
+        )
+        return {"loss": total / counts["points"]}
+
+    def scores(self) -> Accumulator:
+        return MeanAccumulator()
+
+    def score(self, batch: Batch, accumulator: Accumulator) -> None:
+        """sMAPE and MASE of windows (B, ...), over those known in full."""
+        assert isinstance(accumulator, MeanAccumulator) and batch["outsample"].ndim == 2
+        add_scores(self(batch).double(), batch, accumulator)
+
+
+def _alone(tensor: Tensor, ndim: int) -> Tensor:
+    return tensor if tensor.ndim == ndim else tensor[:, 0]
+
+
+class FittedNetwork:
+    """A trained network of one frequency."""
+
+    def __init__(self, learner: WindowForecaster, *, lookback: int, curves: Curve) -> None:
+        self.learner, self._lookback, self.curves = learner.eval(), lookback, curves
+
+    @torch.no_grad()
+    def forecast(self, series: SeriesSet) -> Forecasts:
+        windows = Windows(series, lookback=self._lookback)
+        values = []
+        for first in range(0, len(series), BATCH_SERIES):
+            batch = windows.at_end(first, BATCH_SERIES)
+            values.append((self.learner(batch).double() * batch["scale"][:, None]).numpy())
+        return Forecasts(np.concatenate(values))
+
+    def save(self, path: Path) -> None:
+        write_weights(path.with_suffix(".safetensors"), self.learner.state_dict())
+
+
+class NetworkForecasterConfig(Strict):
+    """One network on windows, not an ensemble."""
+
+    name: Literal["network"]
+    model: WindowNetwork
+    lookback: int = Field(3, ge=1, description="in horizons")
+    loss: LossName = "smape"
+    history_horizons: float = Field(
+        10.0, gt=0, description="L_H: cuts are drawn from the last L_H x horizon points of a series"
+    )
+    level: Literal["zero", "last"] = Field(
+        "last", description="what the network sees and forecasts departures from: the last known value, or 0"
+    )
+
+    def fit(self, series: SeriesSet, *, valid: SeriesSet | None, fitting: Fitting) -> FittedNetwork:
+        """Train on `series`; `valid` holds the horizon after it, for the curves, and decides nothing."""
+        from seedbed.training.trainer import train
+
+        training = fitting.training
+        assert training is not None, "ForecastRecipe asks for it"
+        lookback = self.lookback * series.config.horizon
+        learner = self.build(series.config, seed=training.seed)
+
+        def batches() -> Iterator[dict[str, Tensor]]:
+            if valid is not None:
+                windows = Windows(series, lookback=lookback)
+                for first in range(0, len(series), BATCH_SERIES):
+                    yield windows.before(valid, first, BATCH_SERIES)
+
+        trained = train(
+            learner,
+            data=WindowPresentations(
+                series, lookback=lookback, seeds=[training.seed], history_horizons=self.history_horizons
+            ),
+            valid=batches,
+            recipe=training,
+            example_tokens=lookback,
+            machine=fitting.machine,
+            scratch=fitting.scratch,
+            tracker=fitting.tracker,
+            label=fitting.label,
+        )
+        return FittedNetwork(learner, lookback=lookback, curves=trained.curves)
+
+    def load(self, path: Path, frequency: FrequencyConfig) -> FittedNetwork:
+        """Read what `save` wrote."""
+        path = path.with_suffix(".safetensors")
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; make the forecast run again: dvc repro")
+        learner = self.build(frequency, seed=0)
+        learner.load_state_dict(load_file(path))
+        return FittedNetwork(learner, lookback=self.lookback * frequency.horizon, curves=[])
+
+    def build(self, frequency: FrequencyConfig, *, seed: int) -> WindowForecaster:
+        lookback = self.lookback * frequency.horizon
+        network = self.model.build(lookback=lookback, horizon=frequency.horizon, seed=seed)
+        return WindowForecaster(network, loss=self.loss, level=self.level)

@@ -1,0 +1,243 @@
+"""What may be wrong with a table of series, told by series and row, or sieved out and counted.
+
+A fault belongs to a series: who asked to leave faulty series out loses the whole of it, never a row alone.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from seedbed.config import UserError
+from seedbed.forecasting.calendar import Step
+from seedbed.forecasting.panels.series import FrequencyConfig
+
+if TYPE_CHECKING:
+    import polars as pl
+
+OnFault = Literal["refuse", "leave_out"]
+Tell = Callable[[dict[str, Any]], str]
+COLUMNS = ("unique_id", "ds", "y")
+MISSING_WORDS = ("", "NA", "N/A", "NaN", "nan", "null", "None")
+"""What a text column y may hold for a value that is missing."""
+
+
+class Sieve:
+    """Refuses the first faulty row, or takes out the series it is in; `left_out` counts them by reason."""
+
+    def __init__(self, where: str, on_fault: OnFault) -> None:
+        self.where, self.on_fault = where, on_fault
+        self.left_out: Counter[str] = Counter()
+
+    def check(self, table: "pl.DataFrame", wrong: "pl.Expr", reason: str, tell: Tell) -> "pl.DataFrame":
+        """The table without the series that have a `wrong` row; `tell` words the fault of a row."""
+        import polars as pl
+
+        faulty = table.filter(wrong)
+        if faulty.is_empty():
+            return table
+        if self.on_fault == "refuse":
+            raise UserError(f"{self.where}: {tell(faulty.sort('row').row(0, named=True))}")
+        names = faulty["unique_id"].unique()
+        self.left_out[reason] += len(names)
+        return table.filter(~pl.col("unique_id").is_in(names.implode()))
+
+
+def check_columns(columns: list[str], frequencies: Mapping[str, FrequencyConfig], where: str) -> None:
+    """The columns of long format are there; a panel of several frequencies says which is which."""
+    columns = [column for column in columns if column != "row"]
+    for column in COLUMNS:
+        if column not in columns:
+            raise UserError(
+                f"{where}: no column {column!r}; columns: {', '.join(columns)[:200]}; long format has "
+                "unique_id, ds, y and, with several frequencies, frequency"
+            )
+    if "frequency" not in columns and len(frequencies) > 1:
+        raise UserError(
+            f"{where}: no column 'frequency', but the panel has {', '.join(frequencies)}; add the column "
+            "or keep one frequency"
+        )
+
+
+def prepare(table: "pl.DataFrame", sieve: Sieve) -> "pl.DataFrame":
+    """A table whose columns and dates are known to be there, before anything is inferred from it."""
+    import polars as pl
+
+    check_columns(table.columns, {}, sieve.where)
+    if not table.height:
+        raise UserError(f"{sieve.where}: no rows; a panel needs at least one series")
+    if "row" not in table.columns:
+        table = table.with_row_index("row", offset=1)
+    table = table.with_columns(pl.col("unique_id").cast(pl.String))
+    return check_dates(table, sieve)
+
+
+def check_frequencies(
+    table: "pl.DataFrame", frequencies: Mapping[str, FrequencyConfig], sieve: Sieve
+) -> "pl.DataFrame":
+    """Every series has one frequency, which the panel knows."""
+    import polars as pl
+
+    known = ", ".join(frequencies)
+    unknown = ~pl.col("frequency").is_in(list(frequencies)) | pl.col("frequency").is_null()
+    table = sieve.check(
+        table,
+        unknown,
+        "frequency unknown",
+        lambda row: (
+            f"series {row['unique_id']} row {row['row']}: frequency {row['frequency']!r}; "
+            f"panel.frequencies has {known}; add it there or correct the row"
+        ),
+    )
+    if len(frequencies) == 1:
+        return table
+    first = pl.col("frequency").first().over("unique_id")
+
+    def tell(row: dict[str, Any]) -> str:
+        own = table.filter(pl.col("unique_id") == row["unique_id"])["frequency"].unique().sort().to_list()
+        return f"series {row['unique_id']} has frequencies {', '.join(own)}; give it one"
+
+    return sieve.check(table, pl.col("frequency") != first, "several frequencies", tell)
+
+
+def check_dates(table: "pl.DataFrame", sieve: Sieve) -> "pl.DataFrame":
+    """ds becomes dates, times or integers; a text column is read as dates."""
+    import polars as pl
+
+    time = table.schema["ds"]
+    if time == pl.String:
+        # a date among times would be refused; a time among dates too: each as the file mostly is
+        readings = [
+            reading
+            for name in ("to_date", "to_datetime")
+            if (reading := _read(table["ds"], name)) is not None
+        ]
+        best = min(readings, key=lambda reading: reading.null_count(), default=None)
+        if best is not None:
+            table = sieve.check(
+                table.with_columns(best.alias("parsed")),
+                pl.col("parsed").is_null() & pl.col("ds").is_not_null(),
+                "date unreadable",
+                lambda row: (
+                    f"series {row['unique_id']} row {row['row']}: ds {row['ds']!r} is no date; write it as "
+                    "2024-01-31"
+                ),
+            )
+            table = table.with_columns(pl.col("parsed").alias("ds")).drop("parsed")
+            time = table.schema["ds"]
+    if not (time.is_integer() or time == pl.Date or isinstance(time, pl.Datetime)):
+        row = table.row(0, named=True)
+        raise UserError(
+            f"{sieve.where}: series {row['unique_id']} row {row['row']}: ds {row['ds']!r} is {time}, "
+            "expected dates (2024-01-31), times or integers"
+        )
+    for row in table.filter(pl.col("unique_id").is_null()).head(1).iter_rows(named=True):
+        raise UserError(f"{sieve.where}: row {row['row']}: unique_id is empty, expected a name; fill it")
+    return sieve.check(
+        table,
+        pl.col("ds").is_null(),
+        "date empty",
+        lambda row: f"series {row['unique_id']} row {row['row']}: ds is empty, expected a date; fill it",
+    )
+
+
+def _read(texts: "pl.Series", reading: Literal["to_date", "to_datetime"]) -> "pl.Series | None":
+    """Dates or times of the form that most texts seem to have, null where they have not; None: no form."""
+    import polars as pl
+
+    try:
+        return getattr(texts.str, reading)(strict=False)  # type: ignore[no-any-return]
+    except pl.exceptions.ComputeError:
+        return None
+
+
+def check_values(table: "pl.DataFrame", sieve: Sieve) -> "pl.DataFrame":
+    """y becomes float64, null where missing; infinity and text are faults, so is a series of nothing."""
+    import polars as pl
+
+    kind = table.schema["y"]
+    if kind == pl.String:
+        words = pl.col("y").str.strip_chars()
+        words = pl.when(words.is_in(MISSING_WORDS)).then(None).otherwise(words)
+        table = table.with_columns(words.alias("y"))
+        table = sieve.check(
+            table,
+            pl.col("y").is_not_null() & pl.col("y").cast(pl.Float64, strict=False).is_null(),
+            "y not a number",
+            lambda row: f"series {row['unique_id']} row {row['row']}: y is {row['y']!r}, expected a number",
+        )
+    elif not kind.is_numeric() and kind != pl.Null:
+        raise UserError(f"{sieve.where}: column y is {kind}, expected numbers; correct the column")
+    table = table.with_columns(pl.col("y").cast(pl.Float64).fill_nan(None))
+    table = sieve.check(
+        table,
+        pl.col("y").is_infinite(),
+        "y infinite",
+        lambda row: (
+            f"series {row['unique_id']} row {row['row']}: y is {row['y']!r}, expected a finite number; leave "
+            "it empty if it is not known"
+        ),
+    )
+    if not table["y"].null_count():
+        return table
+    return sieve.check(
+        table,
+        pl.col("y").is_null().all().over("unique_id"),
+        "no value at all",
+        lambda row: f"series {row['unique_id']} has no value at all; leave it out of the file",
+    )
+
+
+def check_order(table: "pl.DataFrame", sieve: Sieve, show: Callable[[int], str]) -> "pl.DataFrame":
+    """Dates ascend within each series, once each; takes a table sorted by series (column `instant`)."""
+    import polars as pl
+
+    before = pl.when(pl.col("unique_id") == pl.col("unique_id").shift()).then(pl.col("instant").shift())
+    table = table.with_columns(before.alias("before"))
+    backward = pl.col("instant") <= pl.col("before")
+    suspects = table.filter(backward)["unique_id"].unique()
+    if len(suspects):
+        # first: among equal dates of a series the earliest row is no fault
+        own = table.filter(pl.col("unique_id").is_in(suspects.implode()))
+        twice = set(own.filter(~pl.struct("unique_id", "instant").is_first_distinct())["row"].to_list())
+        table = sieve.check(
+            table,
+            pl.col("row").is_in(list(twice)),
+            "a date twice",
+            lambda row: (
+                f"series {row['unique_id']} row {row['row']}: date {show(row['instant'])} is there twice; "
+                "keep one value per date"
+            ),
+        )
+    return sieve.check(
+        table,
+        backward,
+        "dates out of order",
+        lambda row: (
+            f"series {row['unique_id']} row {row['row']}: date {show(row['instant'])} comes after "
+            f"{show(row['before'])}; sort the file by unique_id and ds"
+        ),
+    )
+
+
+def check_grid(
+    table: "pl.DataFrame",
+    step: Step,
+    sieve: Sieve,
+    *,
+    show: Callable[[int], str],
+    frequency: str,
+    config: FrequencyConfig,
+) -> "pl.DataFrame":
+    """Every date lies where the step leads (columns `place`, steps from the series' start, and `on_grid`)."""
+    import polars as pl
+
+    return sieve.check(
+        table,
+        pl.col("instant") != pl.col("on_grid"),
+        "a date off the step",
+        lambda row: (
+            f"series {row['unique_id']} row {row['row']}: date {show(row['instant'])}, expected "
+            f"{show(row['on_grid'])} or another date at a step of {config.step}; mend the date or correct "
+            f"panel.frequencies.{frequency}.step"
+        ),
+    )

@@ -1,0 +1,294 @@
+"""Tables in long format, checked and gathered into sets of series, one table after the other.
+
+A table holds whole series; so a large file passes through memory in pieces (see tables.py), and what stays
+of it is eight bytes a point, in a file without a name where a folder is given.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedbed.config import UserError
+from seedbed.forecasting.calendar import Instants, Step, anchors
+from seedbed.forecasting.panels.checks import (
+    Sieve,
+    check_columns,
+    check_dates,
+    check_frequencies,
+    check_grid,
+    check_order,
+    check_values,
+)
+from seedbed.forecasting.panels.flat import FlatWriter
+from seedbed.forecasting.panels.series import FrequencyConfig, SeriesSet, show
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Gaps = Literal["keep", "refuse"]
+MIN_TRAIN = 2
+"""Known points without which there is nothing to learn from."""
+MOST_MISSING = 20
+"""Missing points for each row of a file; more are a wrong date or a wrong step, not gaps."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a table of series may be."""
+
+    frequencies: Mapping[str, FrequencyConfig]
+    gaps: Gaps = "keep"
+    needs_test: bool = True
+    """Whether the last horizon of each series is kept back, so that the points before it must suffice."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What came and what was left out."""
+
+    series: int = 0
+    points: int = 0
+    """Of the series' time, missing ones among them."""
+    missing: int = 0
+    """Points without a value: empty y and absent rows."""
+    absent_rows: int = 0
+    """Of them those that the file has no row for."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Series by reason."""
+
+    def lines(self) -> list[str]:
+        """What the user should hear of; nothing when all is whole."""
+        told = []
+        if self.missing:
+            told.append(
+                f"{self.missing} of {self.points} points have no value ({self.absent_rows} of them no row): "
+                "kept as gaps"
+            )
+        told += [f"{count} series left out: {reason}" for reason, count in sorted(self.left_out.items())]
+        return told
+
+
+class _Gathering:
+    """The series of one frequency so far."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder, self.values = folder, FlatWriter(folder)
+        self.ids: list[str] = []
+        self.lengths: list[NDArray[np.int64]] = []
+        self.starts: list[Instants] = []
+        self.anchors: list[Instants] = []
+        self.missing = self.absent_rows = 0
+
+    def set(self, frequency: str, config: FrequencyConfig, time: Any) -> SeriesSet:
+        lengths = np.concatenate([np.empty(0, np.int64), *self.lengths])
+        starts, days = (
+            np.concatenate([np.empty(0, np.int64), *parts]) for parts in (self.starts, self.anchors)
+        )
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        values = self.values.finish()
+        return SeriesSet(frequency, config, tuple(self.ids), values, offsets, starts, days, time, self.folder)
+
+
+def gather(
+    tables: Iterable["pl.DataFrame"], rules: Rules, *, sieve: Sieve, folder: Path | None = None
+) -> tuple[tuple[SeriesSet, ...], Counts]:
+    """One set per frequency, series by name; UserError tells series and row of the first fault.
+
+    A table has unique_id, ds, y, with several frequencies `frequency`, and may bring `row`, the number of
+    the row in the file; later tables hold later names.
+    """
+    import polars as pl
+
+    where = sieve.where
+    found = {frequency: _Gathering(folder) for frequency in rules.frequencies}
+    time: Any = None
+    rows = 0
+    for table in tables:
+        check_columns(table.columns, rules.frequencies, where)
+        rows += table.height
+        if "frequency" not in table.columns:
+            table = table.with_columns(pl.lit(next(iter(rules.frequencies))).alias("frequency"))
+        if "row" not in table.columns:
+            table = table.with_row_index("row", offset=1)
+        table = table.select(
+            "row", pl.col("unique_id").cast(pl.String), "ds", "y", pl.col("frequency").cast(pl.String)
+        )
+        if not table.height:
+            continue
+        table = check_frequencies(table, rules.frequencies, sieve)
+        table = check_values(check_dates(table, sieve), sieve)
+        time = table.schema["ds"]
+        for frequency in rules.frequencies:
+            own = table.filter(pl.col("frequency") == frequency) if len(found) > 1 else table
+            if own.height:
+                _add(own, found[frequency], frequency, rules, sieve)
+    if not rows:
+        raise UserError(f"{where}: no rows; a panel needs at least one series")
+    sets = []
+    for frequency, gathering in found.items():
+        if not gathering.ids:
+            lost = sum(sieve.left_out.values())
+            why = f" that could be kept ({lost} were left out)" if lost else ""
+            raise UserError(f"{where}: no series is {frequency}{why}; remove panel.frequencies.{frequency}")
+        one = gathering.set(frequency, rules.frequencies[frequency], time)
+        sets.append(_long_enough(one, rules, sieve))
+    counts = Counts(
+        series=sum(len(one) for one in sets),
+        points=sum(int(one.offsets[-1]) for one in sets),
+        missing=sum(int(one.offsets[-1] - one.known().sum()) for one in sets),
+        absent_rows=sum(gathering.absent_rows for gathering in found.values()),
+        left_out=dict(sieve.left_out),
+    )
+    return tuple(sets), counts
+
+
+def _add(table: "pl.DataFrame", gathering: _Gathering, frequency: str, rules: Rules, sieve: Sieve) -> None:
+    """Check the dates of one frequency's series and append their points."""
+    import polars as pl
+
+    config = rules.frequencies[frequency]
+    step, time = Step.parse(config.step), table.schema["ds"]
+    if step.is_integer != time.is_integer():
+        raise UserError(
+            f"{sieve.where}: column ds is {time}, but panel.frequencies.{frequency}.step is {config.step}; "
+            "dates need a calendar step (1y, 1mo, 1d ...), integers need 1i"
+        )
+
+    def tell(instant: int) -> str:
+        return show(instant, time)
+
+    instants = pl.col("ds") if time.is_integer() else pl.col("ds").cast(pl.Datetime("us"))
+    # A stable sort by series keeps the file's order of dates, which is then checked, not mended.
+    table = table.with_columns(instants.cast(pl.Int64).alias("instant")).sort(
+        "unique_id", maintain_order=True
+    )
+    table = _place(check_order(table, sieve, tell), step)
+    table = check_grid(table, step, sieve, show=tell, frequency=frequency, config=config)
+    if not table.height:
+        return
+    _check_step(table, frequency, config, sieve.where)
+    if rules.gaps == "refuse":
+        table = _refuse_gaps(table, step, config, sieve, time)
+        if not table.height:
+            return
+    counts = table.group_by("unique_id", maintain_order=True).agg(
+        pl.col("place").last() + 1, pl.col("instant").first(), pl.col("anchor").first()
+    )
+    lengths = counts["place"].to_numpy().astype(np.int64)
+    offsets = np.cumsum(lengths) - lengths
+    values = np.full(int(lengths.sum()), np.nan)
+    series = table["unique_id"].rle_id().to_numpy()
+    values[offsets[series] + table["place"].to_numpy()] = table["y"].fill_null(np.nan).to_numpy()
+    gathering.ids += counts["unique_id"].to_list()
+    gathering.lengths.append(lengths)
+    gathering.starts.append(counts["instant"].to_numpy().astype(np.int64))
+    gathering.anchors.append(counts["anchor"].to_numpy().astype(np.int64))
+    gathering.absent_rows += len(values) - table.height
+    gathering.values.append(values)
+
+
+def _place(table: "pl.DataFrame", step: Step) -> "pl.DataFrame":
+    """Columns place (steps from the series' start), on_grid (the instant there) and anchor."""
+    import polars as pl
+
+    if not table.height:
+        return table.with_columns(
+            place=pl.lit(0, pl.Int64), on_grid=pl.lit(0, pl.Int64), anchor=pl.lit(0, pl.Int64)
+        )
+    instants = table["instant"].to_numpy().astype(np.int64)
+    series = table["unique_id"].rle_id().to_numpy()
+    firsts = np.flatnonzero(np.diff(series, prepend=-1))
+    starts = instants[firsts][series]
+    days = anchors(instants, firsts) if step.months else np.zeros(len(firsts), np.int64)
+    places = step.count_from(starts, instants)
+    return table.with_columns(
+        pl.Series("place", places),
+        pl.Series("on_grid", step.at(starts, days[series], places)),
+        pl.Series("anchor", days[series]),
+    )
+
+
+def _check_step(table: "pl.DataFrame", frequency: str, config: FrequencyConfig, where: str) -> None:
+    """A step much finer than the dates would make more gaps than series: it is wrong, not the data."""
+    import polars as pl
+
+    strides = table.select(
+        "unique_id", "row", stride=pl.col("place").diff().over("unique_id", mapping_strategy="group_to_rows")
+    ).drop_nulls()
+    if not strides.height:
+        return
+    common = int(strides["stride"].mode().min())  # type: ignore[arg-type]
+    if common > 1 and not (strides["stride"] == 1).any():
+        raise UserError(
+            f"{where}: series {strides['unique_id'][0]}: dates are mostly {common} steps of {config.step} "
+            f"apart; correct panel.frequencies.{frequency}.step"
+        )
+    if int(strides["stride"].sum()) > MOST_MISSING * (table.height + 1):
+        row = strides.sort("stride", descending=True).row(0, named=True)
+        raise UserError(
+            f"{where}: series {row['unique_id']} row {row['row']}: {row['stride'] - 1} dates are absent "
+            f"before it at a step of {config.step}, and most points of the panel would be missing; mend the "
+            f"date or correct panel.frequencies.{frequency}.step"
+        )
+
+
+def _refuse_gaps(
+    table: "pl.DataFrame", step: Step, config: FrequencyConfig, sieve: Sieve, time: Any
+) -> "pl.DataFrame":
+    import polars as pl
+
+    table = sieve.check(
+        table,
+        pl.col("y").is_null(),
+        "a gap",
+        lambda row: (
+            f"series {row['unique_id']} row {row['row']}: y is missing; fill the gap, cut the series at it "
+            "or set panel.gaps to keep"
+        ),
+    )
+    ahead = pl.col("place") - pl.col("place").shift().over("unique_id")
+
+    def tell(row: dict[str, Any]) -> str:
+        own = table.filter(pl.col("unique_id") == row["unique_id"])
+        before = own.filter(pl.col("place") < row["place"])["place"].max()
+        start, anchor = (np.asarray([own[name][0]]) for name in ("instant", "anchor"))
+        expected = step.at(start, anchor, np.asarray([int(str(before)) + 1]))
+        return (
+            f"series {row['unique_id']} row {row['row']}: date {show(row['instant'], time)}, expected "
+            f"{show(int(expected[0]), time)} at a step of {config.step}; mend the date, fill the gap or set "
+            "panel.gaps to keep"
+        )
+
+    return sieve.check(table, ahead > 1, "a gap", tell)
+
+
+def _long_enough(one: SeriesSet, rules: Rules, sieve: Sieve) -> SeriesSet:
+    """The set without series that leave nothing to learn from, or a UserError."""
+    horizon = one.config.horizon if rules.needs_test else 0
+    needed = horizon + (MIN_TRAIN if rules.needs_test else 1)
+    history = one.without_last(horizon).known() if horizon else one.known()
+    short = np.flatnonzero(history < needed - horizon)
+    if not short.size:
+        return one
+    first = int(short[0])
+    longest = int(one.lengths.max())
+    if longest < needed:
+        raise UserError(
+            f"{sieve.where}: the horizon {one.config.horizon} of {one.frequency} is longer than any series "
+            f"allows: series {one.ids[int(one.lengths.argmax())]} has most points, {longest}, and {needed} "
+            "are needed; shorten the horizon"
+        )
+    if sieve.on_fault == "refuse":
+        raise UserError(
+            f"{sieve.where}: series {one.ids[first]} has {one.lengths[first]} points"
+            + (f", {history[first]} known before the test part" if one.lengths[first] >= needed else "")
+            + f"; the horizon {one.config.horizon} of {one.frequency} needs at least {needed}: the test part "
+            f"and {MIN_TRAIN} to learn from ({short.size} such series); shorten the horizon, leave the "
+            "series out or set panel.on_fault to leave_out"
+        )
+    sieve.left_out["too short"] += int(short.size)
+    return one.take(np.setdiff1d(np.arange(len(one)), short))

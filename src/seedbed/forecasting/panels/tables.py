@@ -1,0 +1,96 @@
+"""Files of series: CSV and Parquet, one file or a folder of them, as tables of whole series."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedbed.config import UserError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SUFFIXES = (".csv", ".parquet")
+PIECE_ROWS = 4_000_000
+"""Rows of a Parquet panel in memory at a time. A CSV file is read whole: make a large one Parquet."""
+COLUMNS = ("unique_id", "ds", "y", "frequency")
+
+
+def find_files(path: Path) -> list[Path]:
+    """The file, or the files of a folder, which all have one of the two suffixes."""
+    if path.is_dir():
+        files = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES)
+        if not files:
+            raise UserError(f"{path}: no .csv or .parquet file in this folder; put the panel's files there")
+        other = next((p for p in files if p.suffix != files[0].suffix), None)
+        if other is not None:
+            raise UserError(f"{path}: both {files[0].name} and {other.name}; keep one format in a folder")
+        return files
+    if not path.is_file() and not path.suffix:
+        raise UserError(f"{path}: no such file or folder; correct the name")
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"{path}: series come as .csv or .parquet; convert it, or correct panel.file")
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; correct the name (panel.file, where a panel's conf gives it)")
+    return [path]
+
+
+def read_tables(path: Path) -> Iterator["pl.DataFrame"]:
+    """The rows of a file or folder; of large Parquet files in pieces of whole series by name.
+
+    Every piece has `row`, the number of the row in the file or, of a folder, in its files by name.
+    """
+    files = find_files(path)
+    try:
+        if files[0].suffix == ".csv":
+            yield read_csv(files)
+        else:
+            yield from _pieces(files)
+    except _unreadable() as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{path}: not readable as {files[0].suffix[1:]}: {reason}") from None
+
+
+def read_csv(files: list[Path], **options: Any) -> "pl.DataFrame":
+    """Dates are recognised as dates; faults are looked for over the whole of each file."""
+    import polars as pl
+
+    # Whole-file inference: a stray word in the last row must reach our check, which names the row.
+    parts = [
+        pl.read_csv(
+            file,
+            try_parse_dates=True,
+            infer_schema_length=None,
+            schema_overrides={"unique_id": pl.String},
+            **options,
+        )
+        for file in files
+    ]
+    return pl.concat(parts, how="vertical_relaxed").with_row_index("row", offset=1)
+
+
+def _pieces(files: list[Path]) -> Iterator["pl.DataFrame"]:
+    import polars as pl
+
+    schema = pl.scan_parquet(files).collect_schema()
+    lazy = pl.scan_parquet(files, row_index_name="row", row_index_offset=1).select(
+        "row", *(name for name in COLUMNS if name in schema)
+    )
+    rows = int(lazy.select(pl.len()).collect().item())
+    if rows <= PIECE_ROWS or "unique_id" not in schema:
+        yield lazy.collect()
+        return
+    if schema["unique_id"] != pl.String:
+        lazy = lazy.with_columns(pl.col("unique_id").cast(pl.String))
+    counts = lazy.group_by("unique_id").len().collect(engine="streaming").sort("unique_id", nulls_last=True)
+    piece = (counts["len"].cum_sum() - counts["len"]) // PIECE_ROWS
+    if counts["unique_id"].null_count():
+        yield lazy.filter(pl.col("unique_id").is_null()).collect()
+    for part in counts.with_columns(piece.alias("piece")).drop_nulls("unique_id").partition_by("piece"):
+        low, high = pl.lit(part["unique_id"][0]), pl.lit(part["unique_id"][-1])
+        yield lazy.filter(pl.col("unique_id").is_between(low, high)).collect(engine="streaming")
+
+
+def _unreadable() -> tuple[type[BaseException], ...]:
+    import polars as pl
+
+    return (pl.exceptions.PolarsError, OSError)

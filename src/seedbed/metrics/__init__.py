@@ -1,0 +1,47 @@
+"""Pure functions from arrays to scores; each says its definition, unit and source."""
+
+from seedbed.metrics.classification import (
+    Counts,
+    Floats,
+    accuracy,
+    confusion_matrix,
+    matthews_correlation,
+    perplexity,
+    precision_recall_f1,
+)
+from seedbed.metrics.forecasts import (
+    Scale,
+    mape,
+    mase,
+    naive_scale,
+    owa,
+    padded,
+    rmsse,
+    smape,
+    smape_points,
+)
+from seedbed.metrics.quantiles import coverage, crps, interval_score, msis, pinball
+
+__all__ = [
+    "Counts",
+    "Floats",
+    "Scale",
+    "accuracy",
+    "confusion_matrix",
+    "coverage",
+    "crps",
+    "interval_score",
+    "mape",
+    "mase",
+    "matthews_correlation",
+    "msis",
+    "naive_scale",
+    "owa",
+    "padded",
+    "perplexity",
+    "pinball",
+    "precision_recall_f1",
+    "rmsse",
+    "smape",
+    "smape_points",
+]

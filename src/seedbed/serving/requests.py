@@ -1,0 +1,96 @@
+"""What a request may hold: JSON of texts or pairs; everything else is told in one line with a 4xx."""
+
+import json
+from dataclasses import dataclass
+
+MAX_BODY_BYTES = 256 * 1024
+"""A model reads the first few hundred tokens of a text; a larger body is a mistake or an attack."""
+MAX_TEXTS = 256
+SHAPE = '{"texts": ["a text", ...]} or {"pairs": [["first", "second"], ...]}'
+
+
+class BadRequest(Exception):
+    """The client's fault: an HTTP status from 400 to 499 and one line on what to change."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Query:
+    """Texts to be answered, in order; `pairs` are their second parts, None where there are none."""
+
+    texts: tuple[str, ...]
+    pairs: tuple[str, ...] | None = None
+
+
+def check_type(content_type: str) -> None:
+    """JSON in UTF-8, or a type left open."""
+    kind, _, parameters = content_type.partition(";")
+    if kind.strip().lower() not in ("", "application/json"):
+        raise BadRequest(415, f"content-type {kind.strip()!r}: send application/json")
+    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    if charset not in ("", "utf-8", "utf8"):
+        raise BadRequest(415, f"charset {charset!r}: send UTF-8")
+
+
+def parse(body: bytes) -> Query:
+    """The query of a request's body. Raises BadRequest."""
+    if not body.strip():
+        raise BadRequest(400, f"the body is empty; send {SHAPE}")
+    try:
+        value = json.loads(body.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BadRequest(400, f"the body is not UTF-8 at byte {error.start}; encode it as UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        reason = f"{error.msg}, byte {error.pos}" if isinstance(error, json.JSONDecodeError) else "too deep"
+        raise BadRequest(400, f"the body is not JSON ({reason}); send {SHAPE}") from None
+    if not isinstance(value, dict) or set(value) not in ({"texts"}, {"pairs"}):
+        came = f"keys {', '.join(sorted(value)[:5])}" if isinstance(value, dict) and value else _kind(value)
+        raise BadRequest(400, f"got {came}; send {SHAPE}"[:400])
+    (name, items) = next(iter(value.items()))
+    if not isinstance(items, list) or not items:
+        raise BadRequest(400, f"{name} is {_kind(items)}; send a list of 1 to {MAX_TEXTS}")
+    if len(items) > MAX_TEXTS:
+        raise BadRequest(413, f"{name} holds {len(items)}; send at most {MAX_TEXTS} at once")
+    if name == "texts":
+        return Query(tuple(_text(item, f"texts[{i}]") for i, item in enumerate(items)))
+    for i, item in enumerate(items):
+        if not isinstance(item, list) or len(item) != 2:
+            raise BadRequest(400, f"pairs[{i}] is {_kind(item)}; send a list of two texts")
+    firsts, seconds = (
+        tuple(_text(item[side], f"pairs[{i}][{side}]") for i, item in enumerate(items)) for side in (0, 1)
+    )
+    return Query(firsts, seconds)
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise BadRequest(400, f"{where} is {_kind(value)}; send a text")
+    if not value.strip():
+        raise BadRequest(400, f"{where} is blank; send a text")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise BadRequest(
+            400, f"{where} holds half a surrogate pair at character {error.start}; send whole characters"
+        ) from None
+    return value
+
+
+def _kind(value: object) -> str:
+    """The JSON name of a value's type."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case list():
+            return "a list" if value else "an empty list"
+        case _:
+            return "an object" if value else "an empty object"

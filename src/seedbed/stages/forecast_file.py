@@ -1,0 +1,95 @@
+"""forecast: seedbed forecast FILE [key=value ...], a user's own series in one command, in any folder."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from seedbed.config import Machine, UserError
+from seedbed.forecasting.direct import TableOptions, forecast_once, matched
+from seedbed.forecasting.panels import read_tables
+from seedbed.forecasting.panels.checks import Sieve
+from seedbed.forecasting.panels.tables import find_files
+from seedbed.forecasting.saved import load_forecaster, save_forecaster
+from seedbed.workspace import remove
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FORECASTS = "forecasts"
+
+
+class FileOptions(TableOptions):
+    """What may be said of a file of series."""
+
+    model: str | None = Field(
+        None, description="folder of a saved forecaster: it forecasts, nothing is trained"
+    )
+    out: str | None = Field(
+        None, description="folder for the forecasts; default: <file's name>-forecast here"
+    )
+
+
+def run(root: Path, machine: Machine, arguments: list[str]) -> None:
+    """Write forecasts in the format of the file and, unless one was given, the forecaster beside them."""
+    name, *words = arguments
+    path, verb = Path(name), f"forecast {name}"
+    options = FileOptions.parse_words(words, verb)
+    out = root / (options.out or f"{path.resolve().stem}-forecast")
+    files = find_files(path)
+    _check_out(out, options, verb)
+    table = _read(path)
+    staging = out.with_name(f".{out.name}.partial")
+    remove(staging)
+    staging.mkdir(parents=True)
+    try:
+        if options.model is None:
+            alone = machine.model_copy(update={"devices": 1, "num_nodes": 1})
+            made = forecast_once(table, options, where=name, machine=alone)
+            save_forecaster(staging, made.card, made.fitted)
+            forecasts, lines = made.forecasts, made.lines
+        else:
+            forecasts, lines = _forecast_saved(table, options, where=name)
+        target = staging / f"{FORECASTS}{files[0].suffix}"
+        forecasts.write_csv(target) if target.suffix == ".csv" else forecasts.write_parquet(target)
+        remove(out)
+        os.replace(staging, out)
+    finally:
+        remove(staging)
+    for line in lines:
+        print(f"{verb}: {line}")
+    shown = out.relative_to(root) if out.is_relative_to(root) else out
+    print(f"{verb}: {shown / target.name}, {forecasts.height} rows")
+    if options.model is None:
+        print(f"{verb}: forecast new series with it: seedbed forecast NEW{files[0].suffix} model={shown}")
+
+
+def _forecast_saved(
+    table: "pl.DataFrame", options: FileOptions, *, where: str
+) -> tuple["pl.DataFrame", list[str]]:
+    for key in ("step", "horizon", "seasonality"):
+        if getattr(options, key) is not None:
+            raise UserError(
+                f"forecast {where}: {key} is the saved forecaster's own; leave {key}= out, or model="
+            )
+    saved = load_forecaster(Path(str(options.model)))
+    sieve = Sieve(where, options.on_fault)
+    table = matched(table, saved.card.frequencies, sieve=sieve)
+    forecasts, counts = saved.forecast_counted(table, sieve=sieve, gaps=options.gaps)
+    lines = [f"{counts.series} series by {saved.card.run} of {options.model}", *counts.lines()]
+    return forecasts.select("unique_id", "ds", saved.card.run), lines
+
+
+def _read(path: Path) -> "pl.DataFrame":
+    import polars as pl
+
+    return pl.concat(read_tables(path))
+
+
+def _check_out(out: Path, options: FileOptions, verb: str) -> None:
+    """What is replaced is a folder that this command wrote, and not the forecaster it reads."""
+    if options.model is not None and Path(options.model).resolve() == out.resolve():
+        raise UserError(f"{verb}: {out.name} holds the saved forecaster; give another folder, out=FOLDER")
+    if out.exists() and not (out.is_dir() and any(out.glob(f"{FORECASTS}.*"))):
+        raise UserError(f"{verb}: {out} exists and holds no forecasts; give another folder, out=FOLDER")

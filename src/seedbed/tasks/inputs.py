@@ -1,0 +1,78 @@
+"""Texts from a file, for batches of predictions: plain lines, CSV or TSV with a header, JSON Lines."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from seedbed.config import UserError
+from seedbed.corpora.base import parse_object, read_lines
+
+COLUMNS = ("id", "text", "pair")
+
+
+@dataclass(frozen=True)
+class Input:
+    """A text, or a pair of texts; without an id of its own it is called by its line."""
+
+    id: str
+    text: str
+    pair: str | None
+
+
+def read_inputs(path: Path) -> Iterator[Input]:
+    """The inputs of a .txt, .csv, .tsv or .jsonl file, in order; every fault is told with its line."""
+    readers = {".txt": _lines, ".csv": _table, ".tsv": _table, ".jsonl": _objects}
+    suffix = path.suffix.lower()
+    if suffix not in readers:
+        raise UserError(f"{path}: cannot read {suffix or 'a file without a suffix'}; "
+                        f"give one of {', '.join(readers)}")  # fmt: skip
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; give a file with texts")
+    kinds: set[bool] = set()
+    for one in readers[suffix](path):
+        if not one.text.strip() or (one.pair is not None and not one.pair.strip()):
+            raise UserError(f"{path}: {one.id}: a blank text; remove it or fill it in")
+        kinds.add(one.pair is None)
+        if len(kinds) > 1:
+            raise UserError(f"{path}: {one.id}: single texts and pairs in one file; give one kind")
+        yield one
+    if not kinds:
+        raise UserError(f"{path}: no text in it; give a file with texts")
+
+
+def _lines(path: Path) -> Iterator[Input]:
+    for number, line in read_lines(path):
+        yield Input(f"line {number}", line, None)
+
+
+def _objects(path: Path) -> Iterator[Input]:
+    for number, line in read_lines(path):
+        if line.strip():
+            value = parse_object(line, f"{path}:{number}")
+            yield _input(value, f"{path}:{number}", number)
+
+
+def _table(path: Path) -> Iterator[Input]:
+    # a quoted field may hold line ends: they are put back for the reader
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    rows = csv.reader((f"{line}\n" for _, line in read_lines(path)), delimiter=delimiter)
+    try:
+        header = next(rows, [])
+        if "text" not in header:
+            raise UserError(f"{path}:1: no column text in {', '.join(header)[:80] or 'line one'}; add it")
+        for row in rows:
+            where = f"{path}:{rows.line_num}"
+            if len(row) != len(header):
+                raise UserError(f"{where}: {len(row)} fields under {len(header)} columns; quote the text")
+            named = dict(zip(header, row, strict=True))
+            yield _input({k: v for k, v in named.items() if k in COLUMNS}, where, rows.line_num)
+    except csv.Error as error:
+        raise UserError(f"{path}:{rows.line_num}: {error}; write the file again") from None
+
+
+def _input(value: dict[str, object], where: str, number: int) -> Input:
+    text, pair, identity = value.get("text"), value.get("pair"), value.get("id", f"line {number}")
+    if not isinstance(text, str) or not isinstance(pair, str | None) or not isinstance(identity, str | int):
+        raise UserError(f"{where}: text must be a text, pair a text or left out, id a text or a number")
+    return Input(str(identity), text, pair)

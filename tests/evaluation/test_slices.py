@@ -1,0 +1,88 @@
+"""Slices: each is the mean it says, of the points it says, counted; coverage is measured as it happened."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from seedbed import metrics
+from seedbed.evaluation.series import Forecasted, models, score_series
+from seedbed.evaluation.slices import Sampling, Slice, slices
+from tests.evaluation import examples
+
+SAMPLING = Sampling(confidence=0.95, resamples=200, seed=0)
+
+
+def of(run: Forecasted) -> dict[tuple[str, str, int, str, int], Slice]:
+    return {(s.frequency, s.by, s.at, s.metric, s.level): s for s in slices(run, SAMPLING)}
+
+
+@pytest.fixture(scope="module")
+def nbeats() -> Forecasted:
+    return examples.forecasted()[0][1]
+
+
+def test_by_horizon(nbeats: Forecasted) -> None:
+    found = of(nbeats)
+    yearly = nbeats.points_within("yearly")
+    assert yearly.actual_NH.shape == (4, 4)
+    for step in range(4):
+        points = metrics.smape_points(yearly.actual_NH[:, step], yearly.forecast_NH[:, step])
+        one = found["yearly", "horizon", step + 1, "smape", 0].estimate
+        assert one.value == pytest.approx(points.mean()) and one.low <= one.value <= one.high and one.n == 4
+        scaled = np.abs(yearly.actual_NH - yearly.forecast_NH)[:, step] / yearly.scale_N
+        assert found["yearly", "horizon", step + 1, "mase", 0].estimate.value == pytest.approx(scaled.mean())
+    steps = [found["yearly", "horizon", step, "mase", 0].estimate.value for step in (1, 2, 3, 4)]
+    assert np.mean(steps) == pytest.approx(nbeats.within("yearly")["mase"].mean())
+
+
+def test_coverage_is_the_share_that_happened(nbeats: Forecasted) -> None:
+    found = of(nbeats)
+    frame = nbeats.joined.filter(pl.col("frequency") == "quarterly")
+    for level in (50, 95):
+        inside = frame.filter(pl.col("y").is_between(f"lo-{level}", f"hi-{level}")).height / frame.height
+        assert found["quarterly", "level", 0, "coverage", level].estimate.value == pytest.approx(inside)
+        steps = [found["quarterly", "horizon", step, "coverage", level].estimate for step in (1, 2, 3, 4)]
+        assert np.mean([one.value for one in steps]) == pytest.approx(inside)
+        assert {(one.how, one.n) for one in steps} == {("beta", 4)}
+        assert found["quarterly", "level", 0, "width", level].estimate.value == pytest.approx(
+            np.mean((0.4 if level == 50 else 2) / nbeats.points_within("quarterly").scale_N)
+        )
+    assert found["quarterly", "level", 0, "crps", 0].estimate.value > 0
+
+
+def test_by_length_of_history() -> None:
+    forecasts, truth, history = examples.panel()
+    cut = {name: 2 * i for i, name in enumerate(sorted(history["unique_id"].unique()))}
+    history = history.filter(
+        pl.int_range(pl.len()).over("unique_id") >= pl.col("unique_id").replace_strict(cut)
+    )
+    run = score_series(
+        forecasts, truth, history, forecaster="naive2", panel="p", seasonality=examples.SEASONALITY
+    )
+    found = {key: one for key, one in of(run).items() if key[1] == "length" and key[3] == "smape"}
+    assert [(key[0], key[2], one.estimate.n) for key, one in found.items()] == [
+        *(("yearly", length, 1) for length in (12, 14, 16, 18)),
+        *(("quarterly", length, 1) for length in (20, 22, 24, 26)),
+    ]
+    errors = dict(run.errors.select("length", "smape").iter_rows())
+    assert all(one.estimate.value == pytest.approx(errors[key[2]]) for key, one in found.items())
+
+
+def test_a_series_without_an_interval_is_left_out_of_its_count(nbeats: Forecasted) -> None:
+    forecasts, truth, history = examples.panel()
+    first = forecasts["unique_id"][0]
+    gap = forecasts.with_columns(
+        pl.when(pl.col("unique_id") == first).then(None).otherwise("nbeats-x-lo-95").alias("nbeats-x-lo-95")
+    )
+    run = score_series(
+        gap, truth, history, forecaster="nbeats-x", panel="p", seasonality=examples.SEASONALITY
+    )
+    found = of(run)
+    assert found["quarterly", "level", 0, "coverage", 95].estimate.n == 3
+    assert found["quarterly", "horizon", 1, "coverage", 95].estimate.n == 3
+    assert found["quarterly", "level", 0, "coverage", 50].estimate.n == 4
+
+
+def test_interval_columns_are_no_models() -> None:
+    columns = ["unique_id", "ds", "cutoff", "y", "AutoETS", "AutoETS-lo-80", "AutoETS-hi-80", "lone-lo-80"]
+    assert models(columns) == ["AutoETS", "lone-lo-80"]

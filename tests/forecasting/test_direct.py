@@ -1,0 +1,111 @@
+"""Forecasts of a frame with nothing configured: pandas as polars, defaults by size, faults in one line."""
+
+import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from seedbed.config import Machine, UserError
+from seedbed.forecasting import direct
+from seedbed.forecasting.direct import TableOptions, forecast_frame, forecast_once
+from tests.forecasting.panels import months
+
+SMALL = {
+    **direct.NBEATS,
+    "model": {"name": "nbeats", "stacks": [{"name": "generic", "blocks": 1, "width": 8, "theta_size": 4}]},
+    "lookbacks": [2],
+    "losses": ["mase"],
+}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default forecaster with one small member."""
+    monkeypatch.setattr(direct, "NBEATS", SMALL)
+
+
+def shop(name: str = "가게", length: int = 30, level: float = 100.0) -> pl.DataFrame:
+    season = 10 * np.sin(np.arange(length) * np.pi / 6)
+    ds = months(datetime.date(2020, 1, 1), length, 1)
+    return pl.DataFrame({"unique_id": [name] * length, "ds": ds, "y": level + season})
+
+
+def shops(count: int) -> pl.DataFrame:
+    return pl.concat([shop(f"가게 {number}", 60, 100.0 + number) for number in range(count)])
+
+
+def options(**values: Any) -> TableOptions:
+    return TableOptions.parse(values, "x")
+
+
+def test_pandas_and_polars_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = shop()
+    found = forecast_frame(frame, horizon=3)
+    assert found.columns == ["unique_id", "ds", "theta", "seasonal_naive"]
+    assert found["ds"].to_list() == months(datetime.date(2022, 7, 1), 3, 1)
+    np.testing.assert_allclose(found["seasonal_naive"], frame["y"][18:21])
+    of_pandas = forecast_frame(
+        pd.DataFrame(
+            {"unique_id": "가게", "ds": pd.to_datetime(frame["ds"].to_list()), "y": frame["y"].to_list()}
+        ),
+        horizon=3,
+    )
+    assert isinstance(of_pandas, pd.DataFrame)
+    assert of_pandas["ds"].dt.date.tolist() == found["ds"].to_list()
+    np.testing.assert_array_equal(of_pandas["theta"], found["theta"])
+
+
+def test_enough_points_bring_nbeats_and_the_same_seed_the_same_forecasts() -> None:
+    chosen = options(max_steps=40, horizon=6)
+    first, second = (
+        forecast_once(shops(10), chosen, where="x", machine=Machine(threads=1)) for _ in range(2)
+    )
+    assert first.forecasts.columns == ["unique_id", "ds", "nbeats", "seasonal_naive"]
+    assert first.forecasts.equals(second.forecasts)
+    assert first.card.run == "nbeats" and list(first.fitted) == ["monthly"]
+    assert first.lines[0] == "10 series, monthly, season 12, horizon 6"
+    assert first.lines[1].startswith("monthly: nbeats: smape ")
+    assert first.lines[1].endswith(" on the last 6 points of 10 series")
+
+
+def test_gaps_are_told_and_forecast_over() -> None:
+    holes = shop().with_columns(y=pl.when(pl.col("ds").dt.month() == 5).then(None).otherwise("y"))
+    made = forecast_once(holes.filter(pl.col("ds").dt.month() != 3), options(), where="x", machine=Machine())
+    assert made.lines[1] == "6 of 30 points have no value (3 of them no row): kept as gaps"
+    assert made.forecasts["theta"].is_finite().all() and made.forecasts["seasonal_naive"].is_finite().all()
+
+
+@pytest.mark.parametrize(
+    ("frame", "said", "told"),
+    [
+        (shop().drop("y"), {}, "frame: no column 'y'; columns: unique_id, ds"),
+        (shop().clear(), {}, "frame: no rows"),
+        (
+            shop(),
+            {"horizon": 31},
+            "frame: the horizon 31 is longer than any series: 가게 has most points, 30",
+        ),
+        (shop(), {"horizon": 0}, "forecast_frame.horizon: input should be greater than or equal to 1"),
+        (shop(), {"step": "month"}, "forecast_frame.step"),
+        (shop(), {"model": "x"}, "forecast_frame.model: unknown key; known keys:"),
+        (shop(), {"gaps": "refuse", "step": "1w"}, "series 가게 row 2: date 2020-02-01"),
+        (pl.concat([shop(), shop()]), {}, "series 가게 row 31: date 2020-01-01 is there twice"),
+    ],
+)
+def test_faults_are_one_line(frame: pl.DataFrame, said: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError) as caught:
+        forecast_frame(frame, **said)
+    assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_faulty_series_are_left_out_only_if_asked() -> None:
+    text = pl.col("y").cast(pl.String), pl.col("ds").cast(pl.String)
+    frame = pl.concat([shop(), shop("나쁜 해").with_columns(ds=pl.lit(None, pl.Date))]).with_columns(text)
+    with pytest.raises(UserError, match="series 나쁜 해 row 31: ds is empty"):
+        forecast_frame(frame)
+    made = forecast_once(frame, options(on_fault="leave_out"), where="x", machine=Machine())
+    assert made.forecasts["unique_id"].unique().to_list() == ["가게"]
+    assert "1 series left out: date empty" in made.lines

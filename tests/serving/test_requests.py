@@ -1,0 +1,54 @@
+"""Every mistake of a client has its 4xx and says what to send instead."""
+
+import json
+
+import pytest
+
+from seedbed.serving.requests import MAX_TEXTS, BadRequest, Query, check_type, parse
+
+
+def test_texts_and_pairs():
+    assert parse('{"texts": ["한국어", "b 🙂"]}'.encode()) == Query(("한국어", "b 🙂"))
+    assert parse(b'{"pairs": [["a", "b"], ["c", "d"]]}') == Query(("a", "c"), ("b", "d"))
+    # an emoji may come as its two halves, as JSON escapes it
+    assert parse(b'{"texts": ["\\ud83d\\ude42"]}') == Query(("🙂",))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (b"", 400, "empty"),
+        (b" \n", 400, "empty"),
+        ("한국어".encode("euc-kr"), 400, "not UTF-8 at byte 0"),
+        (b'{"texts": ["a"]', 400, "not JSON"),
+        (b"[" * 100_000, 400, "not JSON (too deep)"),
+        (b"null", 400, "got null"),
+        (b'["a"]', 400, "got a list"),
+        (b"{}", 400, "got an empty object"),
+        (b'{"text": "a"}', 400, "got keys text"),
+        (b'{"texts": ["a"], "pairs": []}', 400, "got keys pairs, texts"),
+        (b'{"texts": "a"}', 400, "texts is a text"),
+        (b'{"texts": []}', 400, "texts is an empty list"),
+        (b'{"texts": [3]}', 400, "texts[0] is a number"),
+        (b'{"texts": [true]}', 400, "texts[0] is true or false"),
+        (b'{"texts": ["a", " "]}', 400, "texts[1] is blank"),
+        (b'{"texts": ["\\ud800"]}', 400, "half a surrogate pair at character 0"),
+        (b'{"pairs": [["a"]]}', 400, "pairs[0] is a list"),
+        (b'{"pairs": [["a", null]]}', 400, "pairs[0][1] is null"),
+        (json.dumps({"texts": ["a"] * (MAX_TEXTS + 1)}).encode(), 413, f"at most {MAX_TEXTS}"),
+    ],
+)
+def test_faults(body, status, words):
+    with pytest.raises(BadRequest) as fault:
+        parse(body)
+    assert fault.value.status == status and words in str(fault.value)
+    assert "\n" not in str(fault.value) and len(str(fault.value)) <= 400
+
+
+def test_types():
+    for good in ("", "application/json", 'Application/JSON; charset="UTF-8"'):
+        check_type(good)
+    for bad in ("text/plain", "application/json; charset=euc-kr", "multipart/form-data; boundary=x"):
+        with pytest.raises(BadRequest) as fault:
+            check_type(bad)
+        assert fault.value.status == 415

@@ -1,0 +1,122 @@
+"""forecast FILE: in any folder, one command; the forecaster it leaves forecasts new series later."""
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from seedbed import __main__ as cli
+from seedbed.forecasting import direct
+from tests.forecasting.test_direct import SMALL, shop, shops
+from tests.stages.conftest import THREAD_VARIABLES
+
+
+@pytest.fixture(autouse=True)
+def anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that is no project; the default forecaster small."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SEEDBED_MACHINE", raising=False)
+    for name in THREAD_VARIABLES:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(direct, "NBEATS", SMALL)
+
+
+def seedbed(*words: str) -> int:
+    return cli.main(["forecast", *words])
+
+
+def test_a_file_and_then_new_series(capsys: pytest.CaptureFixture[str]) -> None:
+    shops(13).write_csv("매출.csv")
+    assert seedbed("매출.csv", "max_steps=40") == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "forecast 매출.csv: 13 series, monthly, season 12, horizon 18"
+    assert told[-1].endswith("seedbed forecast NEW.csv model=매출-forecast")
+    made = pl.read_csv("매출-forecast/forecasts.csv", try_parse_dates=True)
+    assert made.columns == ["unique_id", "ds", "nbeats", "seasonal_naive"] and made.height == 13 * 18
+
+    shop("새 가게", 40).write_parquet("new.parquet")
+    assert seedbed("new.parquet", "model=매출-forecast", "out=later") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "forecast new.parquet: 1 series by nbeats of 매출-forecast",
+        "forecast new.parquet: later/forecasts.parquet, 18 rows",
+    ]
+    later = pl.read_parquet("later/forecasts.parquet")
+    assert later.columns == ["unique_id", "ds", "nbeats"] and later["nbeats"].is_finite().all()
+
+    # the same series again give what the first command wrote
+    assert seedbed("매출.csv", "model=매출-forecast", "out=again") == 0
+    again = pl.read_csv("again/forecasts.csv", try_parse_dates=True)
+    assert (again["nbeats"] - made["nbeats"]).abs().max() < 1e-9
+
+
+def test_a_folder_of_files_is_written_with_a_slash(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("shops").mkdir()
+    for number, part in enumerate(shops(2).partition_by("unique_id")):
+        part.write_csv(f"shops/{number}.csv")
+    assert seedbed("shops/", "horizon=2") == 0
+    assert pl.read_csv("shops-forecast/forecasts.csv").height == 4
+    assert not list(Path().glob(".*partial"))
+
+
+def test_several_frequencies_come_back_by_their_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    yearly = shop("해마다", 20).with_columns(ds=pl.col("ds").dt.offset_by("0d"))
+    yearly = yearly.with_columns(ds=pl.date(2000 + pl.int_range(20), 1, 1))
+    pl.concat([shop("달마다", 60), yearly]).write_csv("both.csv")
+    assert seedbed("both.csv") == 0
+    assert "monthly, season 12, horizon 18; yearly, no season, horizon 6" in capsys.readouterr().out
+    yearly.write_csv("one.csv")
+    assert seedbed("one.csv", "model=both-forecast") == 0
+    assert pl.read_csv("one-forecast/forecasts.csv").height == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("none.csv",), "none.csv: no such file"),
+        (
+            ("good.csv", "horizon=ten"),
+            "forecast good.csv.horizon: input should be a valid integer, got 'ten'",
+        ),
+        (("good.csv", "horizon=99"), "the horizon 99 is longer than any series: 가게 has most points, 30"),
+        (("good.csv", "horizont=9"), "forecast good.csv.horizont: unknown key; known keys: gaps, horizon"),
+        (("good.csv", "model=nowhere"), "nowhere/forecaster.json: no such file"),
+        (("good.csv", "model=saved", "horizon=2"), "horizon is the saved forecaster's own"),
+        (("good.csv", "out=mine"), "mine exists and holds no forecasts; give another folder"),
+        (("empty.csv",), "empty.csv: not readable as csv"),
+        (("header.csv",), "header.csv: no rows"),
+        (("twice.csv",), "twice.csv: series 가게 row 31: date 2020-01-01 is there twice"),
+        (("words.csv",), "words.csv: series 가게 row 3: y is 'drei', expected a number"),
+        (
+            ("wide.csv",),
+            "wide.csv: no column 'unique_id'; columns: date, a, b; long format has unique_id, ds, y",
+        ),
+        (("none/",), "no such file"),
+    ],
+)
+def test_every_fault_is_one_line_and_nothing_is_left(
+    words: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop().write_csv("good.csv")
+    Path("mine").mkdir()
+    Path("empty.csv").touch()
+    Path("header.csv").write_text("unique_id,ds,y\n")
+    Path("wide.csv").write_text("date,a,b\n2020-01-01,1,2\n")
+    pl.concat([shop(), shop()]).write_csv("twice.csv")
+    values = [str(value) for value in shop()["y"]]
+    shop().with_columns(pl.Series("y", [*values[:2], "drei", *values[3:]])).write_csv("words.csv")
+    assert seedbed(*words) == 2
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1 and "Traceback" not in error
+    assert not list(Path().glob("*forecast*")) and not list(Path().glob(".*partial"))
+
+
+def test_what_it_overwrites_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    shop().write_csv("good.csv")
+    assert seedbed("good.csv", "horizon=2") == 0
+    assert seedbed("good.csv", "horizon=3") == 0
+    assert pl.read_csv("good-forecast/forecasts.csv").height == 3
+    assert seedbed("good.csv", "model=good-forecast") == 2
+    assert "good-forecast holds the saved forecaster; give another folder" in capsys.readouterr().err
+    shutil.rmtree("good-forecast/members", ignore_errors=True)
+    assert seedbed("good.csv", "model=good-forecast", "out=x") == 0, "theta keeps no weights"
