@@ -54,7 +54,7 @@ STACKS = {
         {"name": "seasonality", "blocks": 3, "width": 512},
     ],
 }
-FREQUENCIES = {"yearly": ("1y", 6, 1, 31), "hourly": ("1h", 48, 24, 854)}
+FREQUENCIES = {"yearly": ("1i", 6, 1, 31), "hourly": ("1i", 48, 24, 854)}
 
 
 def panel(name: str) -> SeriesSet:
@@ -67,10 +67,9 @@ def panel(name: str) -> SeriesSet:
     slope, season = (np.repeat(generator.normal(size=SERIES), lengths) for _ in range(2))
     waves = np.sin(2 * np.pi * place / max(2, seasonality))
     values = 1000 + 5 * slope * place + 100 * season * waves + 20 * generator.normal(size=len(place))
-    ids = tuple(f"s{number}" for number in range(SERIES))
+    ids = [f"s{number}" for number in range(SERIES)]
     config = FrequencyConfig(step=step, horizon=horizon, seasonality=seasonality)
-    starts, anchors = np.zeros(SERIES, np.int64), np.ones(SERIES, np.int64)
-    return SeriesSet(name, config, ids, np.maximum(np.abs(values), 10), offsets, starts, anchors, None)
+    return SeriesSet.counted(name, config, ids, np.split(np.maximum(np.abs(values), 10), offsets[1:-1]))
 
 
 class Clocked:

@@ -8,7 +8,6 @@ Naive2 (M4's rule; M3's where the panel is M3's). Choose settings on valid and o
 """
 
 import argparse
-import dataclasses
 import tempfile
 import time
 from pathlib import Path
@@ -45,14 +44,9 @@ def parts(panel: Panel, part: str) -> list[tuple[SeriesSet, SeriesSet]]:
     table = panel.test(TestSplit(opened_by="benchmarks/forecast_scores.py"))
     pairs = []
     for history in panel.sets("history"):
-        horizon = history.config.horizon
         own = {name: rows["y"].to_numpy() for (name,), rows in table.group_by("unique_id")}
-        values = np.concatenate([own[name] for name in history.ids]).astype(np.float64)
-        offsets = np.arange(len(history) + 1) * horizon
-        instants = np.zeros(len(values), dtype=np.int64)
-        pairs.append(
-            (history, dataclasses.replace(history, values=values, instants=instants, offsets=offsets))
-        )
+        ahead = [own[name] for name in history.ids]
+        pairs.append((history, SeriesSet.counted(history.frequency, history.config, history.ids, ahead)))
     return pairs
 
 

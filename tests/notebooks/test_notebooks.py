@@ -32,29 +32,16 @@ def artifacts(tmp_path: Path) -> Path:
         tables.FINETUNE,
         [("주제", run, metric, *ESTIMATE) for run in runs for metric in ("accuracy", "macro_f1")],
     )
-    write(
-        reports / "tables/verdicts.csv",
-        tables.VERDICT,
-        [
-            (
-                "finetune",
-                "주제",
-                "all",
-                *runs,
-                "accuracy",
-                0.5,
-                0.4,
-                0.1,
-                0.0,
-                0.2,
-                100,
-                3,
-                0.9,
-                0.1,
-                "unclear",
-            )
-        ],
-    )
+    verdict = dict.fromkeys(tables.VERDICT, 0.5) | {
+        "verb": "finetune",
+        "task": "주제",
+        "scope": "all",
+        "a": runs[0],
+        "b": runs[1],
+        "metric": "accuracy",
+        "outcome": "open",
+    }
+    write(reports / "tables/verdicts.csv", tables.VERDICT, [tuple(verdict.values())])
     write(reports / "tables/drops.csv", ("corpus", "reason", "documents"), [("docstrings", "too_short", 12)])
     write(
         reports / "plots/curves.csv",

@@ -94,7 +94,11 @@ def test_no_word_is_seen_by_what_predicts_it() -> None:
         other[changed] = 70 if stretch[changed] != 70 else 71
         before, behind = learner.hidden({"input_ids": stretch[None, :-1], "labels": stretch[None, 1:]})
         again = learner.hidden({"input_ids": other[None, :-1], "labels": other[None, 1:]})
-        same = [(one == two).all(-1).tolist() for one, two in zip((before, behind), again, strict=True)]
+        # another number of different words is another order of sums
+        same = [
+            (one - two).abs().amax(-1).lt(1e-6).tolist()
+            for one, two in zip((before, behind), again, strict=True)
+        ]
         # forward position t predicts x_t+1 from x_0 .. x_t, backward position t predicts x_t from x_t+1 ..
         assert same[0] == [place < changed for place in range(10)]
         assert same[1] == [place >= changed for place in range(10)]

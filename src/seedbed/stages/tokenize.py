@@ -18,6 +18,7 @@ from seedbed.tokenization import (
     ExtendedTokenizerConfig,
     TokenizeRecipe,
     Vocabulary,
+    WordLevelConfig,
     WordPieceConfig,
     encode_stream,
     load_tokenizer,
@@ -66,7 +67,7 @@ def run(workspace: Workspace, recipe: TokenizeRecipe) -> None:
                 base = _base(workspace, recipe.tokenizer.files)
                 recipe.tokenizer.write(base, texts, folder=folder)
                 facts["extended"] = _before(corpus, base, new_tokens(base, folder))
-            case WordPieceConfig() | ByteLevelBPEConfig():
+            case WordPieceConfig() | ByteLevelBPEConfig() | WordLevelConfig():
                 save_tokenizer(recipe.tokenizer.train(texts), recipe.tokenizer, folder=folder)
                 facts["vocab_size_asked"] = recipe.tokenizer.vocab_size
         vocabulary = Vocabulary.load(folder)

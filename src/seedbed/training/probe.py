@@ -133,19 +133,30 @@ def _probe(
 
 
 def count_flops(learner: Learner, batch: Batch) -> int:
-    """FLOP of a batch, forward and backward, counted as its products run.
+    """FLOP of a batch, forward and backward, counted as its products run; gradients are dropped.
 
-    It runs on tensors that have a shape and no numbers: neither time nor memory grows with the network.
+    It runs on tensors that have a shape and no numbers, so that neither time nor memory grows with the
+    network; where numbers decide shapes (an ELMo computes each word of a batch once), on the batch itself.
     """
-    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTensorMode
 
     shapes = FakeTensorMode()
     tensors = [*learner.parameters(), *learner.buffers()]
     # a deep copy takes what it is told to have copied already: no weight is copied, tied ones stay tied
     shaped = copy.deepcopy(learner, {id(tensor): shapes.from_tensor(tensor) for tensor in tensors})
     given = {name: shapes.from_tensor(value) for name, value in batch.items()}
-    with shapes, FlopCounterMode(display=False) as counter:
-        torch.autograd.backward(shaped.whole_loss(given)["loss"])
+    try:
+        with shapes:
+            return _counted(shaped, given)
+    except DynamicOutputShapeException:
+        flops = _counted(learner, batch)
+        learner.zero_grad(set_to_none=True)
+        return flops
+
+
+def _counted(learner: Learner, batch: Batch) -> int:
+    with FlopCounterMode(display=False) as counter:
+        torch.autograd.backward(learner.whole_loss(batch)["loss"])
     return int(counter.get_total_flops())
 
 
