@@ -186,6 +186,12 @@ def test_a_removed_run_that_left_its_folder_does_not_appear(done: Any) -> None:
             assert b"removed-" not in path.read_bytes(), path
 
 
+def test_of_a_folder_from_elsewhere_no_pretraining_corpus_is_known(done: Any) -> None:
+    _, lock = done
+    assert evaluate._pretraining_corpus(lock, "electra") == "docs"
+    assert evaluate._pretraining_corpus(lock, "../../checkpoints/bert") is None
+
+
 def test_a_second_time_gives_the_same_bytes(done: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace, lock = done
     before = {p: p.read_bytes() for p in workspace.out.rglob("*") if p.is_file()}

@@ -27,6 +27,10 @@ def config(weights: str = "pretrained", dropout: float = 0.1) -> EncoderClassifi
     return EncoderClassifierConfig.parse({"name": "encoder", "weights": weights, **rates}, where="classifier")
 
 
+def learner_of(backbone: Path, *, weights: str = "pretrained", seed: int = 1) -> SequenceClassification:
+    return SequenceClassification(config(weights).network(backbone, "sequence", num_outputs=3, seed=seed))
+
+
 def encode(backbone: Path, *, pair: bool = False, max_length: int = 48) -> EncodedExamples:
     found = [
         Example(
@@ -43,14 +47,12 @@ def encode(backbone: Path, *, pair: bool = False, max_length: int = 48) -> Encod
 
 def test_keeps_the_contract_of_learners(backbone: Path) -> None:
     examples = encode(backbone, pair=True)
-    check_learner(lambda: config().build(backbone, num_labels=3, seed=1), examples.collate(np.arange(12)))
+    check_learner(lambda: learner_of(backbone), examples.collate(np.arange(12)))
 
 
 def test_weights_are_the_backbones_or_new_and_the_seeds_own(backbone: Path) -> None:
-    first, again, other = (
-        config().build(backbone, num_labels=3, seed=seed).state_dict() for seed in (1, 1, 2)
-    )
-    fresh = config("random").build(backbone, num_labels=3, seed=1).state_dict()
+    first, again, other = (learner_of(backbone, seed=seed).state_dict() for seed in (1, 1, 2))
+    fresh = learner_of(backbone, weights="random").state_dict()
     for name, value in first.items():
         assert torch.equal(value, again[name])
         assert fresh[name].shape == value.shape
@@ -66,7 +68,7 @@ def test_weights_are_the_backbones_or_new_and_the_seeds_own(backbone: Path) -> N
 def test_hugging_face_gives_the_same_logits(backbone: Path, tmp_path: Path, pair: bool) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    learner = config().build(backbone, num_labels=3, seed=1).eval()
+    learner = learner_of(backbone).eval()
     classifier = learner.classifier
     save_pretrained(
         tmp_path, classifier.encoder, head=classifier, tokenizer_folder=backbone, labels=("a", "나", "c")
@@ -91,7 +93,7 @@ def test_hugging_face_gives_the_same_logits(backbone: Path, tmp_path: Path, pair
 
 def test_padding_changes_no_logit(backbone: Path) -> None:
     examples = encode(backbone)
-    learner = config().build(backbone, num_labels=3, seed=1).eval()
+    learner = learner_of(backbone).eval()
     with torch.no_grad():
         together = learner.logits(examples.collate(np.arange(len(examples))))
         for number in range(len(examples)):
@@ -160,7 +162,7 @@ def test_scores_equal_scikit_learn_and_predictions(backbone: Path) -> None:
     from sklearn.metrics import f1_score, log_loss
 
     examples = encode(backbone)
-    learner: SequenceClassification = config().build(backbone, num_labels=3, seed=1).eval()
+    learner = learner_of(backbone).eval()
     accumulator = learner.scores()
     with torch.no_grad():
         for batch in examples.batches():

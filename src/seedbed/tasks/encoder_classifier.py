@@ -21,7 +21,6 @@ from seedbed.models import (
 )
 from seedbed.tasks.examples import Head
 from seedbed.tasks.network import NetworkConfig
-from seedbed.tasks.sequence_classification import SequenceClassification
 from seedbed.tokenization import Vocabulary
 
 
@@ -35,10 +34,6 @@ class EncoderClassifierConfig(NetworkConfig):
     dropout: float = Field(0.1, ge=0, lt=1, description="of embeddings and layers while fine-tuning")
     attention_dropout: float = Field(0.1, ge=0, lt=1)
     classifier_dropout: float = Field(0.1, ge=0, lt=1)
-
-    def build(self, backbone: Path, *, num_labels: int, seed: int) -> SequenceClassification:
-        """A classifier of texts before its first step."""
-        return SequenceClassification(self.network(backbone, "sequence", num_outputs=num_labels, seed=seed))
 
     def network(
         self, backbone: Path, head: Head, *, num_outputs: int, seed: int
