@@ -8,22 +8,14 @@ from types import ModuleType
 import pytest
 
 from seedbed.models import save_decoder
+from seedbed.process import THREAD_COUNTS
 from seedbed.tokenization import Vocabulary, copy_tokenizer
 from seedbed.workspace import Workspace
 from tests.data.bilingual import write_tokens
 from tests.models.decoders import small_gpt
 from tests.models.families import shake
 
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "RAYON_NUM_THREADS",
-    "POLARS_MAX_THREADS",
-    "OMP_WAIT_POLICY",
-    "GOMP_SPINCOUNT",
-)
+THREAD_VARIABLES = (*THREAD_COUNTS, "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
 class Tracked:
