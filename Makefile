@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test slow cluster bench-precision bench-pretrain bench-loop bench-forecast check format docs notebooks ui clean
+.PHONY: help setup repro suite test slow cluster bench-precision bench-pretrain bench-loop bench-forecast check format docs notebooks ui clean
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -22,6 +22,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 
 help:
 	@echo 'make repro      run the whole pipeline (dvc repro); a second time only what changed'
+	@echo 'make suite      a suite of benchmarks on a backbone   SUITE=glue BACKBONE=electra_tiny'
 	@echo 'make test       the default tests             ARGS="-k name" goes to pytest'
 	@echo 'make check      ruff, types, the import contract, generated docs'
 	@echo 'make ui         look at every run in MLflow    PORT=5000'
@@ -48,6 +49,10 @@ $(STAMP): requirements.lock pyproject.toml
 
 repro: setup
 	@dvc repro $(ARGS)
+
+suite: setup
+	@seedbed suite $(SUITE) $(BACKBONE) $(ARGS)
+	@dvc repro
 
 test: setup
 	@python -m pytest $(ARGS)

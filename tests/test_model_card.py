@@ -42,7 +42,7 @@ def card(place: Workspace, folder: Path) -> str:
         facts={"parameters trained": 1234567, "FLOP of all steps": 1.5e12},
         metrics={"valid/loss": 1.25, "seconds": 3.0},
         tags=["bert", "masked_lm"],
-        load=load_lines("BertForMaskedLM", "models/pretrain/tiny"),
+        load=load_lines({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, "models/pretrain/tiny"),
         limits=["It reads at most 128 tokens."],
     )
     return (folder / CARD).read_text(encoding="utf-8")
@@ -71,6 +71,10 @@ def test_what_it_says(place: Workspace, tmp_path: Path) -> None:
     ):
         assert line in text.splitlines(), line
     assert "somebody" not in text and "seconds" not in text
+
+
+def test_what_transformers_does_not_know_is_not_loaded_with_it() -> None:
+    assert load_lines({"model_type": "elmo", "architectures": ["Elmo"]}, "models/pretrain/tiny") == ""
 
 
 def test_the_same_bytes_wherever_it_ran(place: Workspace, tmp_path: Path) -> None:

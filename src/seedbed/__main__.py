@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED_EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: the same command continues the run
 TRAINING_VERBS = ("pretrain", "finetune", "forecast")
-PRINTING_VERBS = ("generate", "score", "plan", "predict", "serve")
-"""Verbs that write no artifact and no scratch: they print what they find."""
+PRINTING_VERBS = ("generate", "score", "plan", "predict", "serve", "suite")
+"""Verbs that write no artifact and no scratch: they print what they find, or what they wrote."""
 SUMMARY = {
     "compose": "params.yaml and conf/ into params.lock.yaml",
     "fetch": "get a source into data/raw/",
@@ -37,6 +37,7 @@ SUMMARY = {
     "predict": "labels and probabilities for a file of texts, by a fine-tuned run",
     "serve": "a fine-tuned run behind HTTP",
     "score": "perplexity and last words of a text file by a pretrained decoder",
+    "suite": "write a suite's benchmarks on a backbone into params.yaml",
     "deliver": "send what tracking could not deliver earlier",
 }
 

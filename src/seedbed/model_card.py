@@ -19,6 +19,8 @@ CARD = "README.md"
 PACKAGES = ("seedbed", "torch", "pytorch-lightning", "tokenizers", "safetensors")
 READ = ("train", "valid")
 """The splits of a corpus that a training run reads."""
+OURS = ("elmo",)
+"""Model types that transformers does not know."""
 Value = str | int | float
 
 
@@ -59,8 +61,11 @@ def write_card(
     (folder / CARD).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def load_lines(class_name: str, place: str) -> str:
-    """How transformers opens a folder of ours."""
+def load_lines(config: Mapping[str, Any], place: str) -> str:
+    """How transformers opens a folder of ours with this config.json; nothing where it has no such class."""
+    if config["model_type"] in OURS:
+        return ""
+    class_name = config["architectures"][0]
     return (
         f"from transformers import AutoTokenizer, {class_name}\n\n"
         f'tokenizer = AutoTokenizer.from_pretrained("{place}")\n'

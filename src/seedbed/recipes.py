@@ -60,10 +60,10 @@ class Lock(Strict):
         return lock
 
     def check_backbones(self, where: str) -> None:
-        """A classifier stands on the network it is made for; TF-IDF takes no more than the tokenizer."""
+        """A classifier stands on the network it is made for; others take no more than the tokenizer."""
         networks = {run: pretrain.objective.network for run, pretrain in self.pretrain.items()}
         for run, finetune in self.finetune.items():
-            wanted, found = finetune.classifier.network, networks.get(finetune.backbone)
+            wanted, found = finetune.classifier.stands_on, networks.get(finetune.backbone)
             # of a folder its config.json tells, when it is opened
             if wanted is not None and found is not None and found != wanted:
                 fitting = ", ".join(name for name, network in networks.items() if network == wanted)

@@ -18,6 +18,7 @@ from seedbed.evaluation import EvaluateRecipe
 from seedbed.forecasting import LongConfig
 from seedbed.stages import evaluate
 from seedbed.tasks import Example
+from seedbed.tasks.topics import TopicsConfig
 from seedbed.workspace import Workspace, artifact, write_json
 
 SOURCE = Path(evaluate.__file__).parents[1]
@@ -114,9 +115,8 @@ def make(root: Path) -> tuple[Workspace, Any]:
     pretrain = root / "models/pretrain/electra"
     pretrain.mkdir(parents=True)
     write_json(pretrain / "metrics.json", {"valid/loss": 5.5})
-    finetune = SimpleNamespace(
-        backbone="electra", corpus="docs", task=SimpleNamespace(name="topics"), seeds=(0, 1)
-    )
+    topics = TopicsConfig(name="topics", num_train=2, num_valid=2, num_test=2)
+    finetune = SimpleNamespace(backbone="electra", corpus="docs", task=topics, seeds=(0, 1))
     forecast = SimpleNamespace(source="classics", panel=PANEL)
     lock = SimpleNamespace(
         preprocess={"docs": None},
@@ -184,6 +184,12 @@ def test_a_removed_run_that_left_its_folder_does_not_appear(done: Any) -> None:
         assert "removed" not in path.name
         if path.is_file():
             assert b"removed-" not in path.read_bytes(), path
+
+
+def test_of_a_folder_from_elsewhere_no_pretraining_corpus_is_known(done: Any) -> None:
+    _, lock = done
+    assert evaluate._pretraining_corpus(lock, "electra") == "docs"
+    assert evaluate._pretraining_corpus(lock, "../../checkpoints/bert") is None
 
 
 def test_a_second_time_gives_the_same_bytes(done: Any, monkeypatch: pytest.MonkeyPatch) -> None:

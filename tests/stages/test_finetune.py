@@ -3,7 +3,7 @@
 import csv
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +20,7 @@ from seedbed.models import load_encoder, load_sequence_classifier
 from seedbed.stages import finetune
 from seedbed.tasks import FinetuneRecipe, label_names, predict_test
 from seedbed.tasks.examples import training_examples
-from seedbed.tasks.prediction import probabilities
+from seedbed.tasks.prediction import answers, read_facts
 from seedbed.tokenization import copy_tokenizer, load_tokenizer
 from seedbed.workspace import Workspace, artifact, hash_folder, identify
 from tests.tasks.corpus import write_backbone, write_corpus
@@ -165,10 +165,15 @@ def _check_test_predictions(root: Path, out: Path, given: FinetuneRecipe) -> Non
         assert torch.allclose(theirs(input_ids=ids).logits, ours(ids), atol=1e-5, rtol=0)
     # the weights on disk are those that made the valid predictions
     examples = training_examples(given.task, root / "data/clean/tiny")[2]
-    again = probabilities(given, out / "seed-2", examples)
+    again = probabilities(given, out, 2, examples)
     of_seed = valid.filter(pl.col("seed") == 2)
     assert [e.id for e in examples] == of_seed["id"].to_list()
     np.testing.assert_array_equal(again, of_seed.select("^probability_.*$").to_numpy())
+
+
+def probabilities(given: FinetuneRecipe, out: Path, seed: int, examples: Sequence[Any]) -> Any:
+    frame = answers(given, seed, out / f"seed-{seed}", examples, read_facts(out))
+    return frame.select("^probability_.*$").to_numpy()
 
 
 def test_same_recipe_same_bytes_and_no_module_on_two_sides(root: Path, tracked: Any) -> None:
@@ -241,7 +246,7 @@ def test_tfidf_needs_the_tokenizer_alone(root: Path, tracked: Any) -> None:
     assert (test["label"] == test["predicted"]).mean() > 0.9
     examples = training_examples(given.task, root / "data/clean/tiny")[2]
     stored = pl.read_parquet(place.out / "predictions.parquet").select("^probability_.*$").to_numpy()
-    np.testing.assert_array_equal(probabilities(given, place.out / "seed-1", examples), stored)
+    np.testing.assert_array_equal(probabilities(given, place.out, 1, examples), stored)
 
 
 @pytest.mark.parametrize(

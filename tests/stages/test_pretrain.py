@@ -21,7 +21,7 @@ from seedbed.models import load_pooler
 from seedbed.objectives import PretrainRecipe
 from seedbed.stages import pretrain
 from seedbed.stages.compose import compose_run
-from seedbed.tasks.sequence_classification import EncoderClassifierConfig
+from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
 from seedbed.workspace import Workspace, hash_folder
 from tests.stages.tokens import write_tokens
 
@@ -148,7 +148,8 @@ def test_the_pooler_goes_on_only_where_it_was_trained(made: Path, tmp_path: Path
 
     def head(name: str, seed: int, weights: str = "pretrained") -> Tensor:
         config = EncoderClassifierConfig.parse({"name": "encoder", "weights": weights, **rates}, where="c")
-        return config.build(places[name].out, num_labels=2, seed=seed).classifier.head.dense.weight
+        network = config.network(places[name].out, "sequence", num_outputs=2, seed=seed)
+        return network.get_parameter("head.dense.weight")
 
     assert torch.equal(head("with", 1), pooler.weight) and torch.equal(head("with", 2), pooler.weight)
     assert not torch.equal(head("without", 1), head("without", 2))

@@ -11,13 +11,16 @@ from seedbed.config import UserError
 from seedbed.models import save_elmo
 from seedbed.tasks import ElmoClassification, ElmoClassifierConfig
 from seedbed.tasks.elmo_classification import SpelledExamples
-from seedbed.tasks.examples import Example
+from seedbed.tasks.examples import Example, TaskFacts
+from seedbed.tasks.topics import TopicsConfig
 from seedbed.tokenization import Vocabulary, WordLevelConfig, save_tokenizer
 from seedbed.tokenization.characters import spell
 from tests.conformance import check_learner
 from tests.models.elmos import MAX_CHARACTERS, small_elmo
 from tests.tasks.corpus import documents, write_backbone
 
+TASK = TopicsConfig(name="topics", num_labels=3, num_train=12, num_valid=12, num_test=12)
+FACTS = TaskFacts(labels=("a", "나", "c"))
 CONF = Path(__file__).resolve().parents[2] / "conf" / "classifier"
 
 
@@ -46,7 +49,8 @@ def config(
 
 
 def learner_of(backbone: Path, **changes: object) -> ElmoClassification:
-    return config(**changes).build(backbone, num_labels=3, seed=1)  # type: ignore[arg-type]
+    given = config(**changes)  # type: ignore[arg-type]
+    return given.learner(given.network(backbone, "sequence", num_outputs=3, seed=1), TASK)
 
 
 def encode(backbone: Path, *, pair: bool = False) -> SpelledExamples:
@@ -54,7 +58,12 @@ def encode(backbone: Path, *, pair: bool = False) -> SpelledExamples:
         Example(str(number), one.text * (1 + number % 3), "둘째 글 뷁뷁" if pair else None, number % 3)
         for number, one in enumerate(documents(4))
     ]
-    return learner_of(backbone).encode(found, backbone, max_length=40)
+    return read(backbone, found, max_length=40)
+
+
+def read(backbone: Path, examples: list[Example], *, max_length: int) -> SpelledExamples:
+    network = learner_of(backbone).classifier
+    return config().encode(network, TASK, examples, backbone, facts=FACTS, max_length=max_length)
 
 
 @pytest.mark.parametrize("pair", [False, True])
@@ -88,9 +97,8 @@ def test_words_that_the_tokenizer_does_not_know_are_spelled(backbone: Path) -> N
 
 def test_two_unknown_words_are_two(backbone: Path) -> None:
     learner = learner_of(backbone).eval()
-    examples = learner.encode(
-        [Example(str(n), text, None, 0) for n, text in enumerate(["뷁뷁", "쀍쀍"])], backbone, max_length=9
-    )
+    found = [Example(str(n), text, None, 0) for n, text in enumerate(["뷁뷁", "쀍쀍"])]
+    examples = read(backbone, found, max_length=9)
     batch = examples.collate(np.arange(2))
     assert torch.equal(batch["input_ids"][0], batch["input_ids"][1])
     first, second = learner.logits(batch)
@@ -123,9 +131,10 @@ def test_random_weights_are_new_and_the_seeds_own(backbone: Path) -> None:
 
 def test_a_saved_learner_gives_the_same_logits(backbone: Path, tmp_path: Path) -> None:
     learner = learner_of(backbone).eval()
-    learner.save(tmp_path, ("a", "나", "c"))
+    config().save(tmp_path, learner.classifier, labels=FACTS.labels)
     batch = encode(backbone).collate(np.arange(12))
-    assert torch.equal(config().load(tmp_path).eval().logits(batch), learner.logits(batch))
+    again = config().learner(config().load(tmp_path, "sequence"), TASK).eval()
+    assert torch.equal(again.logits(batch), learner.logits(batch))
 
 
 def test_in_bf16_the_logits_are_nearly_those_of_fp32(backbone: Path) -> None:

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from seedbed.config import UserError
-from seedbed.tasks.examples import Example, balanced, check_examples, content_hash, shares, smallest
+from seedbed.tasks.examples import Example, TaskFacts, balanced, content_hash, shares, smallest
+from seedbed.tasks.topics import TopicsConfig
 
 
 def key(example: Example) -> str:
@@ -51,8 +52,10 @@ def test_the_border_between_parts_counts() -> None:
 
 
 def test_a_label_without_examples_is_the_users_fault() -> None:
+    task = TopicsConfig(name="topics", num_train=2, num_valid=2, num_test=2)
+    facts = TaskFacts(labels=("a", "b"))
     with pytest.raises(UserError, match="no train example of label 'b'; raise num_train"):
-        check_examples(examples(0, 3), task="topics", split="train", labels=("a", "b"), where="corpus")
+        task.check(examples(0, 3), split="train", facts=facts, where="corpus")
     with pytest.raises(UserError, match="the valid split gives task topics no example"):
-        check_examples([], task="topics", split="valid", labels=("a", "b"), where="corpus")
-    check_examples(examples(0, 3), task="topics", split="valid", labels=("a", "b"), where="corpus")
+        task.check([], split="valid", facts=facts, where="corpus")
+    task.check(examples(0, 3), split="valid", facts=facts, where="corpus")

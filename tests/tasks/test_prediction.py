@@ -7,8 +7,9 @@ import pytest
 
 from seedbed.config import UserError
 from seedbed.tasks import TaskFacts, label_names
+from seedbed.tasks.classification import label_table
 from seedbed.tasks.examples import Example
-from seedbed.tasks.prediction import read_facts, table, write_facts
+from seedbed.tasks.prediction import read_facts, write_facts
 
 
 def test_facts_survive_writing(tmp_path: Path) -> None:
@@ -27,6 +28,6 @@ def test_damaged_facts_are_the_users_fault(tmp_path: Path, text: str) -> None:
 
 def test_the_table_has_a_row_for_each_example_and_a_column_for_each_label() -> None:
     examples = [Example("x", "", None, 1), Example("y", "", None, 0)]
-    frame = table(7, examples, np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]]))
+    frame = label_table(7, examples, np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]]))
     assert frame.columns == ["seed", "id", "label", "predicted", *(f"probability_{c}" for c in range(3))]
     assert frame.rows() == [(7, "x", 1, 2, 0.2, 0.3, 0.5), (7, "y", 0, 0, 0.6, 0.3, 0.1)]

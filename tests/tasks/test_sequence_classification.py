@@ -8,9 +8,10 @@ import torch
 
 from seedbed.models import save_pretrained
 from seedbed.tasks.encoded import VALID_BATCH_TOKENS, EncodedExamples, ExamplePresentations
+from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
 from seedbed.tasks.examples import Example
 from seedbed.tasks.prediction import predict
-from seedbed.tasks.sequence_classification import EncoderClassifierConfig, SequenceClassification
+from seedbed.tasks.sequence_classification import SequenceClassification
 from seedbed.tokenization import Vocabulary, load_tokenizer
 from tests.conformance import check_learner
 from tests.tasks.corpus import documents, write_backbone
@@ -24,6 +25,10 @@ def backbone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def config(weights: str = "pretrained", dropout: float = 0.1) -> EncoderClassifierConfig:
     rates = {"dropout": dropout, "attention_dropout": dropout, "classifier_dropout": dropout}
     return EncoderClassifierConfig.parse({"name": "encoder", "weights": weights, **rates}, where="classifier")
+
+
+def learner_of(backbone: Path, *, weights: str = "pretrained", seed: int = 1) -> SequenceClassification:
+    return SequenceClassification(config(weights).network(backbone, "sequence", num_outputs=3, seed=seed))
 
 
 def encode(backbone: Path, *, pair: bool = False, max_length: int = 48) -> EncodedExamples:
@@ -42,14 +47,12 @@ def encode(backbone: Path, *, pair: bool = False, max_length: int = 48) -> Encod
 
 def test_keeps_the_contract_of_learners(backbone: Path) -> None:
     examples = encode(backbone, pair=True)
-    check_learner(lambda: config().build(backbone, num_labels=3, seed=1), examples.collate(np.arange(12)))
+    check_learner(lambda: learner_of(backbone), examples.collate(np.arange(12)))
 
 
 def test_weights_are_the_backbones_or_new_and_the_seeds_own(backbone: Path) -> None:
-    first, again, other = (
-        config().build(backbone, num_labels=3, seed=seed).state_dict() for seed in (1, 1, 2)
-    )
-    fresh = config("random").build(backbone, num_labels=3, seed=1).state_dict()
+    first, again, other = (learner_of(backbone, seed=seed).state_dict() for seed in (1, 1, 2))
+    fresh = learner_of(backbone, weights="random").state_dict()
     for name, value in first.items():
         assert torch.equal(value, again[name])
         assert fresh[name].shape == value.shape
@@ -65,7 +68,7 @@ def test_weights_are_the_backbones_or_new_and_the_seeds_own(backbone: Path) -> N
 def test_hugging_face_gives_the_same_logits(backbone: Path, tmp_path: Path, pair: bool) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    learner = config().build(backbone, num_labels=3, seed=1).eval()
+    learner = learner_of(backbone).eval()
     classifier = learner.classifier
     save_pretrained(
         tmp_path, classifier.encoder, head=classifier, tokenizer_folder=backbone, labels=("a", "나", "c")
@@ -90,7 +93,7 @@ def test_hugging_face_gives_the_same_logits(backbone: Path, tmp_path: Path, pair
 
 def test_padding_changes_no_logit(backbone: Path) -> None:
     examples = encode(backbone)
-    learner = config().build(backbone, num_labels=3, seed=1).eval()
+    learner = learner_of(backbone).eval()
     with torch.no_grad():
         together = learner.logits(examples.collate(np.arange(len(examples))))
         for number in range(len(examples)):
@@ -144,7 +147,10 @@ def test_every_epoch_serves_each_example_once_and_steps_are_sorted_by_length(bac
 def test_scoring_batches_hold_each_example_once_within_their_size(backbone: Path) -> None:
     examples = encode(backbone)
     big = EncodedExamples(
-        examples.ids * 20, examples.type_ids * 20, np.tile(examples.labels, 20), examples.pad_id
+        ids=examples.ids * 20,
+        type_ids=examples.type_ids * 20,
+        labels=np.tile(examples.labels, 20),
+        pad_id=examples.pad_id,
     )
     batches = big.by_length()
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(big)))
@@ -156,12 +162,12 @@ def test_scores_equal_scikit_learn_and_predictions(backbone: Path) -> None:
     from sklearn.metrics import f1_score, log_loss
 
     examples = encode(backbone)
-    learner: SequenceClassification = config().build(backbone, num_labels=3, seed=1).eval()
+    learner = learner_of(backbone).eval()
     accumulator = learner.scores()
     with torch.no_grad():
         for batch in examples.batches():
             learner.score(batch, accumulator)
-    found = predict(learner, examples, precision="fp32")
+    found = np.stack(predict(learner, examples, precision="fp32"))
     results = accumulator.results()
     assert results["accuracy"] == (found.argmax(1) == examples.labels).mean()
     assert results["macro_f1"] == pytest.approx(

@@ -28,11 +28,11 @@ class JsonlConfig(Strict):
                     continue
                 where = f"{path}:{number}"
                 value = parse_object(line, where)
-                text = _reach(value, self.text, where)
+                text = reach(value, self.text, where)
                 if not isinstance(text, str):
                     raise UserError(f"{where}: {self.text!r} is {type(text).__name__}, expected a string")
-                identity = f"{name}:{number}" if self.id is None else _printed(_reach(value, self.id, where))
-                meta = {key.rsplit(".", 1)[-1]: _printed(_reach(value, key, where)) for key in self.meta}
+                identity = f"{name}:{number}" if self.id is None else printed(reach(value, self.id, where))
+                meta = {key.rsplit(".", 1)[-1]: printed(reach(value, key, where)) for key in self.meta}
                 yield Document(identity, text, meta)
 
 
@@ -154,8 +154,8 @@ class ParquetConfig(Strict):
         text = row[self.text]
         if text is not None and not isinstance(text, str):
             raise UserError(f"{place}: column {self.text!r} holds {type(text).__name__}, expected text")
-        identity = _printed(row[self.id]) if self.id else place
-        return Document(identity, text or "", {key: _printed(row[key]) for key in self.meta})
+        identity = printed(row[self.id]) if self.id else place
+        return Document(identity, text or "", {key: printed(row[key]) for key in self.meta})
 
 
 def matching(folder: Path, pattern: str) -> list[tuple[Path, str]]:
@@ -173,7 +173,7 @@ def matching(folder: Path, pattern: str) -> list[tuple[Path, str]]:
     return [(path, name) for name, path in found]
 
 
-def _reach(value: object, dotted: str, where: str) -> object:
+def reach(value: object, dotted: str, where: str) -> object:
     # A key with a dot in its own name is found first, as it stands.
     if isinstance(value, dict) and dotted in value:
         return value[dotted]
@@ -185,7 +185,7 @@ def _reach(value: object, dotted: str, where: str) -> object:
     return value
 
 
-def _printed(value: object) -> str:
+def printed(value: object) -> str:
     """Text as it is, nothing for null, anything else as JSON (or its Python name)."""
     if isinstance(value, str):
         return value

@@ -11,6 +11,7 @@ from seedbed.evaluation.comparisons import Verdict
 from seedbed.evaluation.contamination import Contamination
 from seedbed.evaluation.contests import Rank, Test
 from seedbed.evaluation.intervals import Estimate
+from seedbed.evaluation.scored import Scored
 from seedbed.evaluation.series import Forecasted
 from seedbed.evaluation.slices import Slice
 from seedbed.evaluation.text_slices import Error, TextSlice
@@ -113,3 +114,5 @@ class Findings:
     commit: str
     lock_digest: str
     fingerprint: str
+    scored: Sequence[Scored] = ()
+    """Text runs whose answers are more than a label."""

@@ -63,6 +63,7 @@ def render(findings: Findings) -> str:
         findings=findings,
         questions=_by_task(findings.headline),
         tasks=[_task(name, findings) for name in findings.tasks],
+        scored=findings.scored,
         panels=[_panel(panel) for panel in findings.panels],
         curves=curve_charts(findings),
         sentence=sentence,

@@ -28,6 +28,10 @@ def metrics_tree(findings: Findings) -> dict[str, Any]:
                 for name, estimate in result.scores.items()
                 if "/" not in name  # per class: tables/classes.csv
             } | {f"test/{name}": e.leaves() for name, e in evidence.measures(result.calibrated).items()}
+    for scored in findings.scored:
+        tree["finetune"][scored.run] = {
+            f"test/{name}": estimate.leaves() for name, estimate in scored.scores.items()
+        }
     for panel in findings.panels:
         for forecast in panel.results:
             tree["forecast"][f"{forecast.forecasts.forecaster}"] = {
@@ -101,6 +105,8 @@ def write(findings: Findings, out: Path) -> None:
             ]
             _csv(out / f"plots/confusion/{run.run}.csv", rows, ("actual", "predicted"))
             _predictions(out, run.run, run.frame, taken)
+    for scored in findings.scored:
+        _predictions(out, scored.run, scored.frame, taken)
     for panel in findings.panels:
         for forecast in panel.results:
             _predictions(out, forecast.forecasts.forecaster, forecast.forecasts.joined, taken)
@@ -147,11 +153,16 @@ def _estimate(estimate: Estimate) -> Row:
 
 
 def finetune_rows(findings: Findings, *, per_class: bool) -> list[Row]:
-    return [
-        {"task": task, "run": result.predictions.run, "metric": name, **_estimate(estimate)}
+    labelled = [
+        (task, result.predictions.run, result.scores)
         for task, results in findings.tasks.items()
         for result in results
-        for name, estimate in result.scores.items()
+    ]
+    others = [(scored.task, scored.run, scored.scores) for scored in findings.scored]
+    return [
+        {"task": task, "run": run, "metric": name, **_estimate(estimate)}
+        for task, run, scores in [*labelled, *others]
+        for name, estimate in scores.items()
         if ("/" in name) == per_class
     ]
 

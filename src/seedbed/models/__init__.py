@@ -8,6 +8,7 @@ from seedbed.models.decoder import Decoder, DecoderConfig
 from seedbed.models.depths import layer_depths
 from seedbed.models.elmo import Elmo, ElmoConfig
 from seedbed.models.elmo_classifier import ElmoClassifier, ElmoClassifierHead
+from seedbed.models.elmo_layout import load_elmo, load_elmo_classifier, save_elmo, save_elmo_classifier
 from seedbed.models.encoder import Encoder, EncoderConfig
 from seedbed.models.filling import Checkpoint, NewTokens, check_network, read_network
 from seedbed.models.gpt import GPT1Config, GPT2Config, GPTJConfig, GPTNeoConfig
@@ -23,15 +24,18 @@ from seedbed.models.heads import (
 )
 from seedbed.models.interchange import (
     load_decoder,
-    load_elmo,
-    load_elmo_classifier,
     load_encoder,
     load_pooler,
     load_sequence_classifier,
+    load_token_classifier,
     save_decoder,
-    save_elmo,
-    save_elmo_classifier,
     save_pretrained,
+)
+from seedbed.models.token_heads import (
+    SpanClassifier,
+    TokenClassifier,
+    span_classifier_on,
+    token_classifier_on,
 )
 
 DecoderFamily = Annotated[GPT1Config | GPT2Config | GPTNeoConfig | GPTJConfig, Field(discriminator="name")]
@@ -58,6 +62,8 @@ __all__ = [
     "NextSentenceHead",
     "PretrainingHeads",
     "SequenceClassifier",
+    "SpanClassifier",
+    "TokenClassifier",
     "build_sequence_classifier",
     "check_network",
     "classifier_on",
@@ -68,9 +74,12 @@ __all__ = [
     "load_encoder",
     "load_pooler",
     "load_sequence_classifier",
+    "load_token_classifier",
     "read_network",
     "save_decoder",
     "save_elmo",
     "save_elmo_classifier",
     "save_pretrained",
+    "span_classifier_on",
+    "token_classifier_on",
 ]

@@ -1,17 +1,20 @@
-"""What a local checkpoint folder holds: config.json and tensors, read without running anything of it.
+"""A checkpoint folder: config.json and tensors, written, and read without running anything of it.
 
 Safetensors and JSON alone: a pickle can run code when it is read, and `auto_map` asks to run the folder's
 own. Links are followed: hubs and DVC keep files in a cache and link to them.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from seedbed.config import UserError
 from seedbed.models.layout import CONFIG
+from seedbed.weights import write_weights
+from seedbed.workspace import write_json
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
@@ -75,3 +78,25 @@ def _weight_files(folder: Path) -> list[str]:
     if outside := [name for name in files if Path(name).name != name]:
         raise UserError(f"{index}: {outside[0]!r} is outside the folder; make the folder again")
     return files
+
+
+def write_folder(folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
+    """config.json and the tensors in fp32; the same tensors give the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_weights(
+        folder / WEIGHTS,
+        {name: tensor.float() for name, tensor in tensors.items()},
+        metadata={"format": "pt"},
+    )
+    write_json(folder / CONFIG, config)
+
+
+def fill(module: nn.Module, state: Mapping[str, Tensor], folder: Path) -> None:
+    """Give the module these tensors; another shape than its own is a UserError."""
+    for name, parameter in module.state_dict().items():
+        if parameter.shape != state[name].shape:
+            raise UserError(
+                f"{folder / WEIGHTS}: {name} has shape {tuple(state[name].shape)}, {CONFIG} says "
+                f"{tuple(parameter.shape)}; make the folder again"
+            )
+    module.load_state_dict({name: tensor.float() for name, tensor in state.items()})

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from seedbed.config import UserError
 from seedbed.models import decoder_layout, layout
-from seedbed.models.checkpoint_folder import WEIGHTS, read_config, read_tensors
+from seedbed.models.checkpoint_folder import WEIGHTS, fill, read_config, read_tensors
 from seedbed.models.decoder import Decoder, DecoderConfig
 from seedbed.models.encoder import Encoder, EncoderConfig, Family
-from seedbed.models.interchange import encoder_state, fill
+from seedbed.models.interchange import encoder_state
 
 _ROWS = ("embeddings.token.weight", "token.weight", "output.weight", "output.bias", "bias", "tokens.bias")
 """Our parameters that have a row for each token, by the end of the name or the whole of it."""

@@ -11,16 +11,14 @@ ours draws a new one. The class named in `architectures` loads with nothing miss
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 
 from seedbed.config import UserError
-from seedbed.models import decoder_layout, elmo_layout
-from seedbed.models.checkpoint_folder import WEIGHTS, read_config, read_tensors
+from seedbed.models import decoder_layout
+from seedbed.models.checkpoint_folder import WEIGHTS, fill, read_config, read_tensors, write_folder
 from seedbed.models.decoder import Decoder
-from seedbed.models.elmo import Elmo
-from seedbed.models.elmo_classifier import ElmoClassifier, ElmoClassifierHead
 from seedbed.models.encoder import Encoder, EncoderConfig
 from seedbed.models.heads import (
     DiscriminatorHead,
@@ -38,12 +36,18 @@ from seedbed.models.layout import (
     rename_encoder,
     to_config,
 )
-from seedbed.weights import write_weights
-from seedbed.workspace import write_json
+from seedbed.models.token_heads import SpanClassifier, TokenClassifier
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
-Head = MaskedLMHead | PretrainingHeads | DiscriminatorHead | SequenceClassifier
+Head = MaskedLMHead | PretrainingHeads | DiscriminatorHead | SequenceClassifier | TokenClassifier
+
+
+_CALLED: Mapping[Kind, str] = {
+    "sequence_classification": "sequence classifier",
+    "token_classification": "token classifier",
+    "question_answering": "finder of answers",
+}
 
 
 class Loaded(NamedTuple):
@@ -72,15 +76,15 @@ def save_pretrained(
     if labels is not None:
         config["id2label"] = {str(index): label for index, label in enumerate(labels)}
         config["label2id"] = {label: index for index, label in enumerate(labels)}
-    elif isinstance(head, SequenceClassifier):
+    elif isinstance(head, SequenceClassifier | TokenClassifier):
         config["id2label"] = {str(index): f"LABEL_{index}" for index in range(head.num_labels)}
         config["label2id"] = {f"LABEL_{index}": index for index in range(head.num_labels)}
-    if isinstance(head, SequenceClassifier):
+    if isinstance(head, SequenceClassifier | TokenClassifier):
         config["classifier_dropout"] = head.head.dropout
     tensors = encoder_tensors(encoder, prefix="" if kind == "none" else f"{encoder.config.family}.")
     if part is not None:
         tensors |= head_tensors(part, encoder.config.family, kind)
-    _write(folder, tensors, config | dict(extra_config or {}))
+    write_folder(folder, tensors, config | dict(extra_config or {}))
     for name in TOKENIZER_FILES if tokenizer_folder is not None else ():
         assert tokenizer_folder is not None
         if (tokenizer_folder / name).is_file():
@@ -90,32 +94,7 @@ def save_pretrained(
 def save_decoder(folder: Path, decoder: Decoder) -> None:
     """Write a decoder as its family's causal LM; the same tensors give the same bytes."""
     tensors = decoder_layout.decoder_tensors(decoder.state_dict(), decoder.config)
-    _write(folder, tensors, decoder_layout.to_config(decoder))
-
-
-def save_elmo(folder: Path, elmo: Elmo) -> None:
-    """Write an ELMo with its output matrix; only `load_elmo` reads it."""
-    _write(folder, elmo.state_dict(), elmo_layout.to_config(elmo))
-
-
-def save_elmo_classifier(folder: Path, classifier: ElmoClassifier, *, labels: Sequence[str]) -> None:
-    """Write a classifier with the ELMo it reads; only `load_elmo_classifier` reads it."""
-    config = elmo_layout.to_config(classifier.elmo) | {
-        "architectures": ["ElmoClassifier"],
-        "head": classifier.config.model_dump(mode="json"),
-        "id2label": {str(index): label for index, label in enumerate(labels)},
-    }
-    _write(folder, classifier.state_dict(), config)
-
-
-def _write(folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    write_weights(
-        folder / WEIGHTS,
-        {name: tensor.float() for name, tensor in tensors.items()},
-        metadata={"format": "pt"},
-    )
-    write_json(folder / CONFIG, config)
+    write_folder(folder, tensors, decoder_layout.to_config(decoder))
 
 
 def _kind(head: Head | None) -> tuple[Kind, nn.Module | None]:
@@ -130,6 +109,10 @@ def _kind(head: Head | None) -> tuple[Kind, nn.Module | None]:
             return "replaced_token_detection", head
         case SequenceClassifier():
             return "sequence_classification", head.head
+        case SpanClassifier():
+            return "question_answering", head.head
+        case TokenClassifier():
+            return "token_classification", head.head
 
 
 def load_encoder(
@@ -166,40 +149,6 @@ def load_decoder(folder: Path) -> Decoder:
     return decoder
 
 
-def load_elmo(folder: Path) -> Elmo:
-    """The ELMo that `save_elmo` wrote."""
-    elmo = _empty_elmo(read_config(folder), folder)
-    fill(elmo, _exactly(read_tensors(folder), elmo, folder), folder)
-    return elmo
-
-
-def load_elmo_classifier(folder: Path) -> ElmoClassifier:
-    """The classifier that `save_elmo_classifier` wrote."""
-    written = read_config(folder)
-    config = ElmoClassifierHead.parse(written.get("head"), f"{folder / CONFIG}: head")
-    labels = written.get("id2label")
-    if not isinstance(labels, dict):
-        raise UserError(f"{folder / CONFIG}: no id2label; give a fine-tuned folder")
-    classifier = ElmoClassifier(_empty_elmo(written, folder), config, num_labels=len(labels))
-    fill(classifier, _exactly(read_tensors(folder), classifier, folder), folder)
-    return classifier
-
-
-def _empty_elmo(written: Mapping[str, Any], folder: Path) -> Elmo:
-    config, size = elmo_layout.from_config(written, folder)
-    return Elmo(config, vocabulary_size=size)
-
-
-def _exactly(tensors: Mapping[str, Tensor], module: nn.Module, folder: Path) -> Mapping[str, Tensor]:
-    """The tensors, which are those of `module` and no others."""
-    if wrong := sorted(tensors.keys() ^ module.state_dict().keys()):
-        raise UserError(
-            f"{folder / WEIGHTS}: {'no' if wrong[0] not in tensors else 'unknown'} tensor {wrong[0]}; "
-            "make the folder again"
-        )
-    return tensors
-
-
 def load_pooler(folder: Path) -> nn.Linear | None:
     """The pooler that pretraining left in a BERT folder; None where there is none, or the family has none.
 
@@ -222,28 +171,59 @@ def load_pooler(folder: Path) -> nn.Linear | None:
 
 def load_sequence_classifier(folder: Path) -> SequenceClassifier:
     """The classifier that `save_pretrained` or Hugging Face wrote."""
+    written, encoder, tensors = _read_whole(folder)
+    classifier = SequenceClassifier(encoder, num_labels=_num_labels(written), dropout=_head_dropout(written))
+    _fill_head(classifier.head, tensors, encoder, "sequence_classification", folder, written)
+    return classifier
+
+
+def load_token_classifier(folder: Path, head: Literal["tokens", "spans"]) -> TokenClassifier:
+    """The classifier of tokens, or of the ends of answers, that `save_pretrained` or Hugging Face wrote."""
+    written, encoder, tensors = _read_whole(folder)
+    classifier = (
+        SpanClassifier(encoder)
+        if head == "spans"
+        else TokenClassifier(encoder, num_labels=_num_labels(written), dropout=_head_dropout(written))
+    )
+    kind: Kind = "question_answering" if head == "spans" else "token_classification"
+    _fill_head(classifier.head, tensors, encoder, kind, folder, written)
+    return classifier
+
+
+def _read_whole(folder: Path) -> tuple[dict[str, Any], Encoder, dict[str, Tensor]]:
+    """A folder's config.json, its encoder, and all its tensors."""
     written = read_config(folder)
-    config = from_config(written, folder)
-    encoder = _empty(written, config)
+    encoder = _empty(written, from_config(written, folder))
     tensors = read_tensors(folder)
     fill(encoder, encoder_state(tensors, encoder, folder), folder)
-    dropout = written.get("classifier_dropout")
+    return written, encoder, tensors
+
+
+def _num_labels(written: Mapping[str, Any]) -> int:
     labels = written.get("id2label")
-    num_labels = len(labels) if isinstance(labels, dict) else int(written.get("num_labels", 2))
-    classifier = SequenceClassifier(
-        encoder, num_labels=num_labels, dropout=None if dropout is None else float(dropout)
-    )
-    names = {
-        name: head_name(name, config.family, "sequence_classification")
-        for name in classifier.head.state_dict()
-    }
+    return len(labels) if isinstance(labels, dict) else int(written.get("num_labels", 2))
+
+
+def _head_dropout(written: Mapping[str, Any]) -> float | None:
+    dropout = written.get("classifier_dropout")
+    return None if dropout is None else float(dropout)
+
+
+def _fill_head(
+    head: nn.Module,
+    tensors: Mapping[str, Tensor],
+    encoder: Encoder,
+    kind: Kind,
+    folder: Path,
+    written: Mapping[str, Any],
+) -> None:
+    names = {name: head_name(name, encoder.config.family, kind) for name in head.state_dict()}
     if missing := sorted(set(names.values()) - tensors.keys()):
         raise UserError(
-            f"{folder / WEIGHTS}: no {missing[0]}; this is no sequence classifier "
+            f"{folder / WEIGHTS}: no {missing[0]}; this is no {_CALLED[kind]} "
             f"(architectures {written.get('architectures')}); give a fine-tuned folder"
         )
-    fill(classifier.head, {ours: tensors[theirs] for ours, theirs in names.items()}, folder)
-    return classifier
+    fill(head, {ours: tensors[theirs] for ours, theirs in names.items()}, folder)
 
 
 def _empty(written: Mapping[str, Any], config: EncoderConfig) -> Encoder:
@@ -271,13 +251,3 @@ def encoder_state(tensors: Mapping[str, Tensor], encoder: Encoder, folder: Path)
             raise UserError(f"{folder / WEIGHTS}: no tensor {missing[0]}; make the folder again")
         state[ours] = torch.cat([tensors[name] for name in theirs])
     return state
-
-
-def fill(module: nn.Module, state: Mapping[str, Tensor], folder: Path) -> None:
-    for name, parameter in module.state_dict().items():
-        if parameter.shape != state[name].shape:
-            raise UserError(
-                f"{folder / WEIGHTS}: {name} has shape {tuple(state[name].shape)}, {CONFIG} says "
-                f"{tuple(parameter.shape)}; make the folder again"
-            )
-    module.load_state_dict({name: tensor.float() for name, tensor in state.items()})

@@ -11,7 +11,15 @@ from seedbed.models.encoder import Encoder, EncoderConfig, Family
 
 CONFIG = "config.json"
 
-Kind = Literal["none", "masked_lm", "next_sentence", "replaced_token_detection", "sequence_classification"]
+Kind = Literal[
+    "none",
+    "masked_lm",
+    "next_sentence",
+    "replaced_token_detection",
+    "sequence_classification",
+    "token_classification",
+    "question_answering",
+]
 
 _EMBEDDINGS = {
     "embeddings.token": "embeddings.word_embeddings",
@@ -81,6 +89,10 @@ _HEADS: dict[tuple[Family, Kind], tuple[str, dict[str, str]]] = {
         {"dense": "classifier.dense", "out": "classifier.out_proj"},
     ),
 }
+_CLASSES: dict[Family, str] = {"bert": "Bert", "electra": "Electra", "roberta": "Roberta"}
+for _family, _class in _CLASSES.items():
+    _HEADS[_family, "token_classification"] = (f"{_class}ForTokenClassification", {"out": "classifier"})
+    _HEADS[_family, "question_answering"] = (f"{_class}ForQuestionAnswering", {"out": "qa_outputs"})
 
 
 def to_config(encoder: Encoder, kind: Kind) -> dict[str, Any]:

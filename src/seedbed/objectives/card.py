@@ -58,7 +58,7 @@ def describe(
         facts=facts,
         metrics={name: value for name, value in metrics.items() if name.startswith("valid/")},
         tags=[written["model_type"], recipe.objective.name],
-        load=load_lines(written["architectures"][0], f"models/pretrain/{workspace.run}"),
+        load=load_lines(written, f"models/pretrain/{workspace.run}"),
         limits=[
             f"It reads at most {length} tokens.",
             "It was scored on rows of the valid split alone, with one seed.",

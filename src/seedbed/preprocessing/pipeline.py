@@ -11,7 +11,7 @@ from seedbed.corpora.base import SPLITS, Document, Split, encode_document
 from seedbed.preprocessing.deduplicate import Deduplication, DigestSet, text_digest
 from seedbed.preprocessing.filters import LengthFilter, Reason, RepetitionFilter
 from seedbed.preprocessing.normalise import Normalisation
-from seedbed.preprocessing.split import Splitting
+from seedbed.preprocessing.split import PublishedSplitConfig, Splitting
 from seedbed.workspace import write_json
 
 
@@ -52,11 +52,11 @@ class Preprocessing:
     def __init__(
         self,
         *,
-        normalisation: Normalisation,
-        length: LengthFilter,
+        normalisation: Normalisation | None,
+        length: LengthFilter | None,
         repetition: RepetitionFilter | None,
         deduplication: Deduplication,
-        split: Splitting,
+        split: Splitting | PublishedSplitConfig,
     ) -> None:
         self._normalisation, self._length, self._repetition = normalisation, length, repetition
         self._split = split
@@ -67,7 +67,8 @@ class Preprocessing:
         """The documents that stay, in their order, each with its split; the others are counted."""
         for document in documents:
             self.counts.read += 1
-            document = Document(document.id, self._normalisation.apply(document.text), document.meta)
+            if self._normalisation is not None:
+                document = Document(document.id, self._normalisation.apply(document.text), document.meta)
             reason = self._drop(document.text)
             if reason is not None:
                 self.counts.dropped[reason] += 1
@@ -91,7 +92,8 @@ class Preprocessing:
 
     def _drop(self, text: str) -> Reason | None:
         # Duplicates last: the set then holds only texts that could be kept.
-        reason = self._length.check(text) or (self._repetition.check(text) if self._repetition else None)
+        reason = self._length.check(text) if self._length else None
+        reason = reason or (self._repetition.check(text) if self._repetition else None)
         if reason is None and self._seen is not None and not self._seen.add(text_digest(text)):
             return "duplicate document"
         return reason
@@ -105,14 +107,9 @@ class Preprocessing:
                 f"{where}: empty corpus: {counts.read} documents read, dropped: {reasons}; "
                 "check the reader's `files` and `text`, or loosen the filters"
             )
-        wanted: dict[Split, int] = {
-            "train": 1,
-            "valid": self._split.valid_permille,
-            "test": self._split.test_permille,
-        }
-        for split, permille in wanted.items():
-            if permille and not counts.documents[split]:
+        for split in SPLITS:
+            if split in self._split.wanted() and not counts.documents[split]:
                 raise UserError(
-                    f"{where}: the {split} split is empty: {kept} documents kept, grouped by "
-                    f"{self._split.group}; raise its share, group more finely or add documents"
+                    f"{where}: the {split} split is empty: {kept} documents kept, split by "
+                    f"{self._split}; raise its share, group more finely or add documents"
                 )

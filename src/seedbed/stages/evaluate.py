@@ -1,6 +1,7 @@
 """evaluate: open the test splits once, score every run that params.yaml names, write reports/."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -13,14 +14,16 @@ from seedbed.evaluation.examine import Evidence, contamination, examine
 from seedbed.evaluation.findings import ALL, Findings, PanelResult
 from seedbed.evaluation.registration import register
 from seedbed.evaluation.report import render
+from seedbed.evaluation.scored import Scored, score
 from seedbed.evaluation.series import Forecasted, models, score_series
 from seedbed.evaluation.sources import read_counts, read_curves, read_lineage, read_numbers
 from seedbed.evaluation.text_slices import Text
 from seedbed.forecasting import ForecastRecipe
 from seedbed.forecasting.beside import baselines_beside
 from seedbed.progress import track
-from seedbed.tasks import label_names, predict_test
+from seedbed.tasks import ClassificationTask, FinetuneRecipe, label_names, predict_test
 from seedbed.tasks.inspection import test_examples
+from seedbed.tasks.prediction import read_facts
 from seedbed.tracking import open_run
 from seedbed.tracking.lineage import commit, datasets
 from seedbed.workspace import Workspace, hash_json
@@ -88,22 +91,51 @@ def find(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> Findings
         commit=commit(workspace.root),
         lock_digest=workspace.lock_digest,
         fingerprint=workspace.fingerprint,
+        scored=_scored(workspace, recipe, lock, key),
     )
+
+
+def _labelling(lock: "Lock") -> dict[str, FinetuneRecipe]:
+    """The text runs whose task gives each text its label."""
+    return {n: r for n, r in sorted(lock.finetune.items()) if isinstance(r.task, ClassificationTask)}
+
+
+def _scored(workspace: Workspace, evaluate: EvaluateRecipe, lock: "Lock", key: TestSplit) -> list[Scored]:
+    """The other text runs."""
+    found = []
+    for name in sorted(set(lock.finetune) - set(_labelling(lock))):
+        recipe, folder = lock.finetune[name], workspace.input("finetune", name)
+        corpus = workspace.input("preprocess", recipe.corpus)
+        frame = predict_test(recipe, folder, corpus, key, threads=workspace.machine.threads)
+        found.append(
+            score(
+                frame,
+                partial(recipe.task.statistics, facts=read_facts(folder)),
+                run=name,
+                task=recipe.task.title(recipe.corpus),
+                resamples=evaluate.resamples,
+                confidence=evaluate.confidence,
+                seed=evaluate.seed,
+            )
+        )
+    return found
 
 
 def _classified(workspace: Workspace, lock: "Lock", key: TestSplit) -> list[Classified]:
     found = []
-    for name, recipe in track(sorted(lock.finetune.items()), "test splits", len(lock.finetune), "run"):
+    labelling = _labelling(lock)
+    for name, recipe in track(labelling.items(), "test splits", len(labelling), "run"):
         folder = workspace.input("finetune", name)
         corpus = workspace.input("preprocess", recipe.corpus)
         frame = predict_test(recipe, folder, corpus, key, threads=workspace.machine.threads)
-        found.append(Classified.of(frame, run=name, task=recipe.task.name, label_names=label_names(folder)))
+        task = recipe.task.title(recipe.corpus)
+        found.append(Classified.of(frame, run=name, task=task, label_names=label_names(folder)))
     return found
 
 
 def _evidence(workspace: Workspace, lock: "Lock", key: TestSplit) -> Iterator[tuple[str, Evidence]]:
-    """What lies beside each text run's predictions: those on valid, test texts, the pretraining corpus."""
-    for name, recipe in sorted(lock.finetune.items()):
+    """What lies beside predictions of labels: those on valid, test texts, the pretraining corpus."""
+    for name, recipe in _labelling(lock).items():
         folder = workspace.input("finetune", name)
         examples, unknown = test_examples(recipe, folder, workspace.input("preprocess", recipe.corpus), key)
         yield (
@@ -112,9 +144,15 @@ def _evidence(workspace: Workspace, lock: "Lock", key: TestSplit) -> Iterator[tu
                 valid=pl.read_parquet(folder / "predictions.parquet"),
                 texts={one.id: Text(one.text, one.pair) for one in examples},
                 unknown={one.id: share for one, share in zip(examples, unknown, strict=True)},
-                pretrained_on=lock.tokenize[lock.pretrain[recipe.backbone].tokens].corpus,
+                pretrained_on=_pretraining_corpus(lock, recipe.backbone),
             ),
         )
+
+
+def _pretraining_corpus(lock: "Lock", backbone: str) -> str | None:
+    """None where the backbone is a folder from elsewhere."""
+    pretrain = lock.pretrain.get(backbone)
+    return None if pretrain is None else lock.tokenize[pretrain.tokens].corpus
 
 
 def _forecasted(

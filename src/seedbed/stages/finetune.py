@@ -3,29 +3,27 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from seedbed import metrics
 from seedbed.config import UserError
 from seedbed.models import layer_depths
-from seedbed.tasks import (
-    ElmoClassifierConfig,
-    EncoderClassifierConfig,
-    Example,
-    FinetuneRecipe,
-    TaskFacts,
-    TfidfConfig,
-)
+from seedbed.tasks import Example, FinetuneRecipe, Task, TaskFacts, TfidfConfig
 from seedbed.tasks.card import describe
+from seedbed.tasks.classification import label_table
 from seedbed.tasks.encoded import ExamplePresentations
 from seedbed.tasks.examples import training_examples
-from seedbed.tasks.prediction import predict, seed_folder, table, write_facts
+from seedbed.tasks.network import NetworkConfig
+from seedbed.tasks.prediction import predict, seed_folder, write_facts
 from seedbed.tokenization import copy_tokenizer, load_tokenizer, set_threads
 from seedbed.tracking import Run, open_run
 from seedbed.training.curves import write_curves
 from seedbed.workspace import Workspace, write_json
+
+if TYPE_CHECKING:
+    import polars
 
 OnValid = Callable[[int, dict[str, float]], None]
 
@@ -36,7 +34,7 @@ class Fitted:
 
     metrics: dict[str, float]
     curves: Iterable[tuple[int, str, float]]
-    probabilities_NC: npt.NDArray[np.float64]
+    valid: "polars.DataFrame"
     save: Callable[[Path], None]
 
 
@@ -51,7 +49,8 @@ def run(workspace: Workspace, recipe: FinetuneRecipe, *, on_valid: OnValid | Non
 
     set_threads(workspace.machine.threads)
     backbone = workspace.input("pretrain", recipe.backbone)
-    facts, train, valid = training_examples(recipe.task, workspace.input("preprocess", recipe.corpus))
+    task: Task[Any] = recipe.task
+    facts, train, valid = training_examples(task, workspace.input("preprocess", recipe.corpus))
     fitted: dict[int, Fitted] = {}
     with open_run(workspace) as tracker:
         tracker.log_metrics({"examples/train": len(train), "examples/valid": len(valid)})
@@ -59,9 +58,11 @@ def run(workspace: Workspace, recipe: FinetuneRecipe, *, on_valid: OnValid | Non
             with tracker.child(f"seed-{seed}") as child:
                 match recipe.classifier:
                     case TfidfConfig():
-                        fitted[seed] = _fit_tfidf(recipe.classifier, facts, train, valid, backbone)
+                        fitted[seed] = _fit_tfidf(
+                            task, recipe.classifier, facts, train, valid, backbone=backbone, seed=seed
+                        )
                         child.log_metrics(fitted[seed].metrics)
-                    case EncoderClassifierConfig() | ElmoClassifierConfig():
+                    case NetworkConfig():
                         fitted[seed] = _fit_network(
                             workspace, recipe, recipe.classifier, facts, train, valid,
                             backbone=backbone, seed=seed, tracker=child, on_valid=on_valid,
@@ -72,8 +73,9 @@ def run(workspace: Workspace, recipe: FinetuneRecipe, *, on_valid: OnValid | Non
             for seed, result in fitted.items():
                 result.save(seed_folder(out, seed))
             write_facts(out, facts)
-            tables = [table(seed, valid, result.probabilities_NC) for seed, result in fitted.items()]
-            polars.concat(tables).write_parquet(out / "predictions.parquet")
+            polars.concat([result.valid for result in fitted.values()]).write_parquet(
+                out / "predictions.parquet"
+            )
             write_json(out / "metrics.json", summary)
             describe(out, workspace, recipe, facts, summary, counts=(len(train), len(valid)))
             write_curves(out / "curves.csv", {f"seed-{seed}": f.curves for seed, f in fitted.items()})
@@ -91,10 +93,10 @@ def summarise(seeds: dict[int, dict[str, float]]) -> dict[str, float]:
 def _fit_network(
     workspace: Workspace,
     recipe: FinetuneRecipe,
-    classifier: EncoderClassifierConfig | ElmoClassifierConfig,
+    classifier: NetworkConfig,
     facts: TaskFacts,
-    train_examples: list[Example],
-    valid_examples: list[Example],
+    train_examples: list[Any],
+    valid_examples: list[Any],
     *,
     backbone: Path,
     seed: int,
@@ -103,15 +105,17 @@ def _fit_network(
 ) -> Fitted:
     from seedbed.training.trainer import train
 
-    learner = classifier.build(backbone, num_labels=len(facts.labels), seed=seed)
-    positions = learner.max_length
+    task: Task[Any] = recipe.task
+    network = classifier.network(backbone, task.head, num_outputs=task.num_outputs(facts), seed=seed)
+    learner = classifier.learner(network, task)
+    positions = classifier.positions(network)
     if positions is not None and recipe.max_length > positions:
         raise UserError(
             f"finetune {workspace.run}: max_length {recipe.max_length}, but backbone {recipe.backbone} has "
             f"{positions} positions; lower max_length"
         )
     encoded = [
-        learner.encode(examples, backbone, max_length=recipe.max_length)
+        classifier.encode(network, task, examples, backbone, facts=facts, max_length=recipe.max_length)
         for examples in (train_examples, valid_examples)
     ]
     trained = train(
@@ -127,17 +131,27 @@ def _fit_network(
         on_valid=on_valid,
         depths=layer_depths(learner),
     )
-    found_NC = predict(learner, encoded[1], precision=recipe.precision)
+    outputs = predict(learner, encoded[1], precision=recipe.precision)
+    frame = task.table(seed, valid_examples, encoded[1], outputs, facts)
+    official = {f"valid/{name}": value for name, value in task.scores(frame, facts).items()}
+    tracker.log_metrics(official)
 
     def save(folder: Path) -> None:
-        learner.save(folder, facts.labels)
+        classifier.save(folder, network, labels=facts.labels or None)
         copy_tokenizer(backbone, folder)
 
-    return Fitted(trained.metrics, trained.curves, found_NC, save)
+    return Fitted(trained.metrics | official, trained.curves, frame, save)
 
 
 def _fit_tfidf(
-    config: TfidfConfig, facts: TaskFacts, train: list[Example], valid: list[Example], backbone: Path
+    task: Task[Any],
+    config: TfidfConfig,
+    facts: TaskFacts,
+    train: list[Example],
+    valid: list[Example],
+    *,
+    backbone: Path,
+    seed: int,
 ) -> Fitted:
     tokenizer = load_tokenizer(backbone)
     model = config.fit(train, tokenizer, num_labels=len(facts.labels))
@@ -149,9 +163,11 @@ def _fit_tfidf(
         "valid/accuracy": metrics.accuracy(labels_N, found_NC.argmax(1)),
         "valid/macro_f1": float(metrics.precision_recall_f1(confusion_CC, average="macro")[2]),
     }
+    frame = label_table(seed, valid, found_NC)
+    scores |= {f"valid/{name}": value for name, value in task.scores(frame, facts).items()}
 
     def save(folder: Path) -> None:
         model.save(folder)
         copy_tokenizer(backbone, folder)
 
-    return Fitted(scores, [(0, name, value) for name, value in scores.items()], found_NC, save)
+    return Fitted(scores, [(0, name, value) for name, value in scores.items()], frame, save)

@@ -4,18 +4,42 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from seedbed.tasks.classification import ClassificationConfig, ClassificationTask
 from seedbed.tasks.elmo_classification import ElmoClassification, ElmoClassifierConfig
+from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
 from seedbed.tasks.examples import Example, Task, TaskFacts
+from seedbed.tasks.multi_label import MultiLabelConfig
+from seedbed.tasks.multiple_choice import MultipleChoiceConfig
 from seedbed.tasks.pairs import PairsConfig
 from seedbed.tasks.prediction import label_names, predict_test
-from seedbed.tasks.sequence_classification import EncoderClassifierConfig, SequenceClassification
+from seedbed.tasks.question_answering import QuestionAnsweringConfig
+from seedbed.tasks.regression import RegressionConfig
+from seedbed.tasks.scratch_networks import RecurrentConfig, TextCNNConfig, WindowConfig
+from seedbed.tasks.sequence_classification import SequenceClassification
 from seedbed.tasks.tfidf import TfidfConfig
+from seedbed.tasks.token_classification import TokenClassificationConfig
 from seedbed.tasks.topics import TopicsConfig
 from seedbed.training import Training
 
-TaskConfig = Annotated[TopicsConfig | PairsConfig, Field(discriminator="name")]
+TaskConfig = Annotated[
+    TopicsConfig
+    | PairsConfig
+    | ClassificationConfig
+    | RegressionConfig
+    | MultiLabelConfig
+    | TokenClassificationConfig
+    | QuestionAnsweringConfig
+    | MultipleChoiceConfig,
+    Field(discriminator="name"),
+]
 Classifier = Annotated[
-    EncoderClassifierConfig | ElmoClassifierConfig | TfidfConfig, Field(discriminator="name")
+    EncoderClassifierConfig
+    | ElmoClassifierConfig
+    | TfidfConfig
+    | TextCNNConfig
+    | RecurrentConfig
+    | WindowConfig,
+    Field(discriminator="name"),
 ]
 
 
@@ -44,10 +68,22 @@ class FinetuneRecipe(Training):
             raise ValueError("seeds must be different whole numbers from 0")
         if self.classifier.name == "tfidf" and len(self.seeds) > 1:
             raise ValueError("tfidf has no chance in it, more seeds repeat the first; give one seed")
+        of_labels = isinstance(self.classifier, TfidfConfig | ElmoClassifierConfig)
+        if of_labels and not isinstance(self.task, ClassificationTask):
+            raise ValueError(
+                f"classifier {self.classifier.name} gives a text its label, task {self.task.name} asks more; "
+                "choose another classifier"
+            )
+        if self.classifier.name != "tfidf" and self.task.head not in self.classifier.heads:
+            raise ValueError(
+                f"classifier {self.classifier.name} gives {' or '.join(sorted(self.classifier.heads))}, task "
+                f"{self.task.name} asks for {self.task.head}; choose another classifier"
+            )
         return self
 
 
 __all__ = [
+    "ClassificationTask",
     "Classifier",
     "ElmoClassification",
     "ElmoClassifierConfig",

@@ -7,12 +7,12 @@ a word.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seedbed.config import UserError
 from seedbed.data.randomness import derive_seed
@@ -26,12 +26,13 @@ from seedbed.models import (
     save_elmo_classifier,
 )
 from seedbed.tasks.encoded import EncodedExamples
-from seedbed.tasks.examples import Example
-from seedbed.tasks.sequence_classification import Classification
+from seedbed.tasks.examples import Example, Head, Task, TaskFacts
+from seedbed.tasks.network import NetworkConfig
+from seedbed.tasks.sequence_classification import SequenceClassification
 from seedbed.tokenization import Vocabulary, load_tokenizer, read_words, spell_all
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SpelledExamples(EncodedExamples):
     """Examples with every word spelled as it is written, whether the tokenizer knows it or not."""
 
@@ -57,10 +58,10 @@ class SpelledExamples(EncodedExamples):
             tokenizer, [example.text for example in examples], pairs or None, max_length=max_length
         )
         return cls(
-            plain.ids,
-            plain.type_ids,
-            plain.labels,
-            plain.pad_id,
+            ids=plain.ids,
+            type_ids=plain.type_ids,
+            labels=plain.labels,
+            pad_id=plain.pad_id,
             characters=[spell_all(words, max_characters=max_characters) for words in read],
             words=[np.array([word is not None for word in words]) for words in read],
         )
@@ -81,20 +82,10 @@ class SpelledExamples(EncodedExamples):
         }
 
 
-class ElmoClassification(Classification):
+class ElmoClassification(SequenceClassification):
     """A frozen ELMo with a head; the penalty on the mix's weights is a part of the loss."""
 
-    def __init__(self, classifier: ElmoClassifier) -> None:
-        super().__init__()
-        self.classifier = classifier
-
-    def encode(self, examples: Sequence[Example], folder: Path, *, max_length: int) -> SpelledExamples:
-        return SpelledExamples.spell(
-            examples,
-            folder,
-            max_length=max_length,
-            max_characters=self.classifier.elmo.config.characters.max_characters,
-        )
+    classifier: ElmoClassifier
 
     def network_logits(self, batch: Batch) -> Tensor:
         logits_BC: Tensor = self.classifier(
@@ -108,29 +99,49 @@ class ElmoClassification(Classification):
         loss = super().training_loss(batch, counts)["loss"]
         return {"loss": loss + share * self.classifier.mix.penalty()}
 
-    def save(self, folder: Path, labels: Sequence[str]) -> None:
-        save_elmo_classifier(folder, self.classifier, labels=labels)
 
-
-class ElmoClassifierConfig(ElmoClassifierHead):
+class ElmoClassifierConfig(ElmoClassifierHead, NetworkConfig):
     """A frozen ELMo with a new head. `random` keeps its shape and vocabulary and forgets its weights."""
 
     name: Literal["elmo"]
+    heads: ClassVar[frozenset[Head]] = frozenset(("sequence",))
+    stands_on: ClassVar[str | None] = "elmo"
     weights: Literal["pretrained", "random"]
 
-    network: ClassVar[str] = "elmo"
-
-    def build(self, backbone: Path, *, num_labels: int, seed: int) -> ElmoClassification:
-        """The Learner before its first step; what is not loaded is a function of `seed`."""
+    def network(self, backbone: Path, head: Head, *, num_outputs: int, seed: int) -> ElmoClassifier:
+        assert head in self.heads
         elmo = load_elmo(backbone)
         if self.weights == "random":
             elmo = elmo.config.build(vocabulary_size=elmo.output.out_features, seed=derive_seed(seed, "elmo"))
-        head = ElmoClassifierHead(mix=self.mix, reader=self.reader, dropout=self.dropout)
-        return ElmoClassification(head.build_on(elmo, num_labels=num_labels, seed=derive_seed(seed, "head")))
+        trained = ElmoClassifierHead(mix=self.mix, reader=self.reader, dropout=self.dropout)
+        return trained.build_on(elmo, num_labels=num_outputs, seed=derive_seed(seed, "head"))
 
-    def load(self, folder: Path) -> ElmoClassification:
-        """The Learner that was saved there."""
-        return ElmoClassification(load_elmo_classifier(folder))
+    def save(self, folder: Path, network: nn.Module, *, labels: tuple[str, ...] | None) -> None:
+        assert isinstance(network, ElmoClassifier) and labels is not None
+        save_elmo_classifier(folder, network, labels=labels)
+
+    def load(self, folder: Path, head: Head) -> ElmoClassifier:
+        assert head in self.heads
+        return load_elmo_classifier(folder)
+
+    def learner(self, network: nn.Module, task: Task[Any]) -> ElmoClassification:
+        del task  # one that gives a text its label: the recipe refuses others
+        return ElmoClassification(network)
+
+    def encode(
+        self,
+        network: nn.Module,
+        task: Task[Any],
+        examples: Sequence[Example],
+        folder: Path,
+        *,
+        facts: TaskFacts,
+        max_length: int,
+    ) -> SpelledExamples:
+        del task, facts
+        assert isinstance(network, ElmoClassifier)
+        most = network.elmo.config.characters.max_characters
+        return SpelledExamples.spell(examples, folder, max_length=max_length, max_characters=most)
 
 
 DEVIATIONS = (

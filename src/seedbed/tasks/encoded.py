@@ -3,6 +3,7 @@
 Shapes: B examples of a batch, L positions of its longest.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,34 +20,25 @@ from seedbed.tokenization import encode_texts
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+Labels = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 VALID_BATCH_TOKENS = 8192
 """Positions scored at once; fixed, because a batch's shape can change the last bits of a score."""
 
 
-@dataclass(frozen=True)
-class EncodedExamples:
-    """Ids and type ids of every example with special tokens, cut to the recipe's `max_length`."""
+@dataclass(frozen=True, kw_only=True)
+class EncodedRows(ABC):
+    """Ids and type ids of every row with special tokens, cut to the recipe's `max_length`.
+
+    A row is an example, but where a task cuts one into several.
+    """
 
     ids: list[npt.NDArray[np.int64]]
     type_ids: list[npt.NDArray[np.int64]]
-    labels: npt.NDArray[np.int64]
     pad_id: int
 
-    @classmethod
-    def encode(
-        cls, examples: Sequence[Example], tokenizer: "Tokenizer", *, max_length: int, pad_id: int
-    ) -> "EncodedExamples":
-        pairs = [example.pair for example in examples if example.pair is not None]
-        assert len(pairs) in (0, len(examples)), "a task makes texts or pairs, not both"
-        encoded = encode_texts(
-            tokenizer, [example.text for example in examples], pairs or None, max_length=max_length
-        )
-        return cls(
-            ids=[np.array(ids, dtype=np.int64) for ids, _ in encoded],
-            type_ids=[np.array(types, dtype=np.int64) for _, types in encoded],
-            labels=np.array([example.label for example in examples], dtype=np.int64),
-            pad_id=pad_id,
-        )
+    @abstractmethod
+    def labels_of(self, chosen: npt.NDArray[np.int64], length: int) -> Labels:
+        """What is to be learned of the chosen rows, first axis rows, in a batch of `length` positions."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -70,7 +62,7 @@ class EncodedExamples:
             "input_ids": torch.from_numpy(ids_BL),
             "attention_mask": torch.from_numpy(mask_BL),
             "token_type_ids": torch.from_numpy(types_BL),
-            "labels": torch.from_numpy(self.labels[chosen]),
+            "labels": torch.from_numpy(self.labels_of(chosen, longest)),
         }
 
     def by_length(self) -> list[npt.NDArray[np.int64]]:
@@ -91,13 +83,53 @@ class EncodedExamples:
             yield self.collate(chosen)
 
 
+@dataclass(frozen=True, kw_only=True)
+class EncodedExamples(EncodedRows):
+    """Texts or pairs of texts, each with one label: a number of whatever kind, or a row of numbers."""
+
+    labels: Labels
+
+    @classmethod
+    def encode(
+        cls, examples: Sequence[Example], tokenizer: "Tokenizer", *, max_length: int, pad_id: int
+    ) -> "EncodedExamples":
+        labels_N = np.array([example.label for example in examples], dtype=np.int64)
+        texts = [(example.text, example.pair) for example in examples]
+        return cls.of_texts(texts, labels_N, tokenizer, max_length=max_length, pad_id=pad_id)
+
+    @classmethod
+    def of_texts(
+        cls,
+        texts: Sequence[tuple[str, str | None]],
+        labels: Labels,
+        tokenizer: "Tokenizer",
+        *,
+        max_length: int,
+        pad_id: int,
+    ) -> "EncodedExamples":
+        """Texts, or pairs of texts, whose labels are numbers of whatever kind."""
+        pairs = [pair for _, pair in texts if pair is not None]
+        assert len(pairs) in (0, len(texts)), "a task makes texts or pairs, not both"
+        encoded = encode_texts(tokenizer, [text for text, _ in texts], pairs or None, max_length=max_length)
+        return cls(
+            ids=[np.array(ids, dtype=np.int64) for ids, _ in encoded],
+            type_ids=[np.array(types, dtype=np.int64) for _, types in encoded],
+            labels=labels,
+            pad_id=pad_id,
+        )
+
+    def labels_of(self, chosen: npt.NDArray[np.int64], length: int) -> Labels:
+        del length
+        return self.labels[chosen]
+
+
 class ExamplePresentations:
     """Training order: a fresh permutation each epoch, sorted by length inside a step.
 
     Sorting within the step leaves its gradient as it is and gives every micro-batch rows of like length.
     """
 
-    def __init__(self, examples: EncodedExamples, *, global_batch_size: int, seed: int) -> None:
+    def __init__(self, examples: EncodedRows, *, global_batch_size: int, seed: int) -> None:
         self._examples = examples
         self._lengths = examples.lengths
         self._global_batch_size, self._seed = global_batch_size, seed

@@ -6,28 +6,51 @@ not by file order, time or a generator's state.
 
 import heapq
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import Field
+import numpy as np
+import numpy.typing as npt
 
 from seedbed.config import Strict, UserError
 from seedbed.corpora import Document, Split, read_split
 from seedbed.workspace import hash_bytes
 
+if TYPE_CHECKING:
+    import polars
+    from tokenizers import Tokenizer
+    from torch import nn
+
+    from seedbed.tasks.encoded import EncodedRows
+    from seedbed.tasks.text_learner import Outputs, TextLearner
+
 T = TypeVar("T")
+Floats = npt.NDArray[np.float64]
+WeightedScores = Mapping[str, Callable[[Floats], Floats]]
+"""Scores by name, each a function from weights of the examples (B, N) to values (B,): resampling needs it."""
+Head = Literal["sequence", "tokens", "spans"]
+"""What a network must give a task: numbers for a text, for each of its tokens, or the ends of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """A text, or a pair of texts, with the number of its label."""
+class Labelled:
+    """One thing to be answered, by the id it keeps in every table."""
 
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example(Labelled):
+    """A text, or a pair of texts, with the number of its label."""
+
     text: str
     pair: str | None
     label: int
+
+
+E = TypeVar("E", bound=Labelled)
 
 
 class TaskFacts(Strict):
@@ -38,26 +61,83 @@ class TaskFacts(Strict):
     """Words that stand for a label and are hidden in every text."""
 
 
-class Task(Strict, ABC):
-    """Documents in, labelled examples out; one file each, named in the catalogue of `seedbed.tasks`."""
+class Task(Strict, ABC, Generic[E]):
+    """Documents in, answers out; one file each, named in the catalogue of `seedbed.tasks`.
+
+    A task says how examples are made, how they become ids, what learns on top of a network, how its answers
+    are written as rows, and how those are scored: after ELECTRA's finetune/task.py.
+    """
 
     name: str
-    metric: ClassVar[str] = "accuracy"
-
-    num_train: int = Field(ge=2, description="labelled examples to learn from, shared out over the labels")
-    num_valid: int = Field(ge=2, description="most examples of the valid split")
-    num_test: int = Field(ge=2, description="most examples of the test split")
+    head: ClassVar[Head]
+    hub_tag: ClassVar[str]
+    """What Hugging Face's model cards call such a task."""
 
     @abstractmethod
     def learn(self, documents: Sequence[Document]) -> TaskFacts:
         """The labels, and what else depends on data, from the documents of the train split."""
 
     @abstractmethod
-    def examples(self, documents: Sequence[Document], *, split: Split, facts: TaskFacts) -> list[Example]:
-        """The examples of one split, in the order of their hashes."""
+    def examples(self, documents: Sequence[Document], *, split: Split, facts: TaskFacts) -> list[E]:
+        """The examples of one split; their order depends on the documents alone."""
 
-    def count(self, split: Split) -> int:
-        return {"train": self.num_train, "valid": self.num_valid, "test": self.num_test}[split]
+    @abstractmethod
+    def encode(
+        self,
+        examples: Sequence[E],
+        tokenizer: "Tokenizer",
+        *,
+        facts: TaskFacts,
+        max_length: int,
+        pad_id: int,
+    ) -> "EncodedRows":
+        """Token ids and what is to be learned of each."""
+
+    @abstractmethod
+    def num_outputs(self, facts: TaskFacts) -> int:
+        """Numbers that the head gives for a text, or for each token."""
+
+    @abstractmethod
+    def learner(self, classifier: "nn.Module") -> "TextLearner":
+        """What trains the network that `head` and `num_outputs` ask for."""
+
+    @abstractmethod
+    def table(
+        self,
+        seed: int,
+        examples: Sequence[E],
+        encoded: "EncodedRows",
+        outputs: "Sequence[Outputs]",
+        facts: TaskFacts,
+    ) -> "polars.DataFrame":
+        """One seed's answers, a row for each example: columns seed, id, and the task's own.
+
+        `outputs` are the learner's, one for each row of `encoded`.
+        """
+
+    def statistics(self, frame: "polars.DataFrame", facts: TaskFacts) -> WeightedScores:
+        """The official scores of one seed's table, beyond what the learner's own accumulator says."""
+        del frame, facts
+        return {}
+
+    def scores(self, frame: "polars.DataFrame", facts: TaskFacts) -> dict[str, float]:
+        """`statistics` of every example once, by bare name."""
+        once_1N = np.ones((1, frame.height))
+        return {name: float(score(once_1N)[0]) for name, score in self.statistics(frame, facts).items()}
+
+    def check(self, examples: Sequence[E], *, split: Split, facts: TaskFacts, where: str) -> None:
+        """Each split must have something to score."""
+        del facts
+        if not examples:
+            raise UserError(
+                f"{where}: the {split} split gives task {self.name} no example; use a larger corpus, "
+                f"or change the task's fields"
+            )
+
+    def title(self, corpus: str) -> str:
+        """What the report calls it; runs of one title are compared."""
+        del corpus
+        return self.name
 
 
 def content_hash(*parts: str) -> str:
@@ -91,32 +171,15 @@ def balanced(
     return sorted(chosen, key=key)
 
 
-def training_examples(task: Task, corpus: Path) -> tuple[TaskFacts, list[Example], list[Example]]:
+def training_examples(task: Task[E], corpus: Path) -> tuple[TaskFacts, list[E], list[E]]:
     """What the task learned, and its train and valid examples; the test split stays shut."""
     documents = list(read_split(corpus, "train"))
     facts = task.learn(documents)
-    made: list[list[Example]] = []
+    made: list[list[E]] = []
     splits: tuple[Split, ...] = ("train", "valid")
     for split in splits:
         documents = documents if split == "train" else list(read_split(corpus, split))
         examples = task.examples(documents, split=split, facts=facts)
-        check_examples(examples, task=task.name, split=split, labels=facts.labels, where=str(corpus))
+        task.check(examples, split=split, facts=facts, where=str(corpus))
         made.append(examples)
     return facts, made[0], made[1]
-
-
-def check_examples(
-    examples: Sequence[Example], *, task: str, split: Split, labels: Sequence[str], where: str
-) -> None:
-    """Every label must have an example to learn from, and each split something to score."""
-    missing = sorted(set(range(len(labels))) - {example.label for example in examples})
-    if not examples:
-        raise UserError(
-            f"{where}: the {split} split gives task {task} no example; use a larger corpus, "
-            f"or change conf/task/{task}.yaml"
-        )
-    if split == "train" and missing:
-        raise UserError(
-            f"{where}: task {task}: no train example of label {labels[missing[0]]!r}; raise num_train "
-            f"(now {len(examples)} examples of {len(labels)} labels) or use a larger corpus"
-        )

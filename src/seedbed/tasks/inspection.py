@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedbed.corpora import TestSplit, read_split
+from seedbed.tasks.classification import ClassificationTask
 from seedbed.tasks.examples import Example
 from seedbed.tasks.prediction import read_facts, seed_folder
 from seedbed.tokenization import Vocabulary, encode_batch, load_tokenizer
@@ -16,6 +17,7 @@ def test_examples(
     recipe: "FinetuneRecipe", model_folder: Path, corpus_folder: Path, key: TestSplit
 ) -> tuple[list[Example], list[float]]:
     """The examples that `predict_test` scores, and the share of unknown pieces in each (0 without pieces)."""
+    assert isinstance(recipe.task, ClassificationTask), "others have answers of their own kind"
     documents = list(read_split(corpus_folder, "test", key))
     examples = recipe.task.examples(documents, split="test", facts=read_facts(model_folder))
     folder = seed_folder(model_folder, recipe.seeds[0])

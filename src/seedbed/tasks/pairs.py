@@ -12,13 +12,14 @@ from typing import Literal
 from pydantic import Field
 
 from seedbed.corpora import Document, Split
-from seedbed.tasks.examples import Example, Task, TaskFacts, balanced, content_hash
+from seedbed.tasks.classification import MadeTask
+from seedbed.tasks.examples import Example, TaskFacts, balanced, content_hash
 
 BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+")
 
 
-class PairsConfig(Task):
+class PairsConfig(MadeTask):
     """The leading long enough sentences of the first two paragraphs that have one; half swapped."""
 
     name: Literal["pairs"]

@@ -1,22 +1,19 @@
-"""What a fine-tuned artifact says about examples, each with the probabilities of all labels.
-
-The columns: seed, id, label, predicted, probability_0 .. probability_<C-1>. Shapes: N examples, C classes.
-"""
+"""What a fine-tuned artifact says about examples: the table of its task, for every seed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from seedbed.config import UserError
 from seedbed.corpora import TestSplit, read_split
-from seedbed.tasks.encoded import EncodedExamples
-from seedbed.tasks.examples import Example, TaskFacts, check_examples
-from seedbed.tasks.sequence_classification import Classification
+from seedbed.tasks.classification import label_table
+from seedbed.tasks.encoded import EncodedRows
+from seedbed.tasks.examples import Task, TaskFacts
+from seedbed.tasks.network import NetworkConfig
+from seedbed.tasks.text_learner import Outputs, TextLearner
 from seedbed.tasks.tfidf import TfidfClassifier
 from seedbed.tokenization import load_tokenizer, set_threads
 from seedbed.training import Precision, autocast
@@ -59,66 +56,62 @@ def seed_folder(folder: Path, seed: int) -> Path:
 def predict_test(
     recipe: "FinetuneRecipe", model_folder: Path, corpus_folder: Path, key: TestSplit, *, threads: int
 ) -> "polars.DataFrame":
-    """Every seed's predictions on the test split, which opens to the key alone."""
+    """Every seed's answers on the test split, which opens to the key alone."""
     import polars
 
+    task: Task[Any] = recipe.task
     facts = read_facts(model_folder)
     documents = list(read_split(corpus_folder, "test", key))
-    examples = recipe.task.examples(documents, split="test", facts=facts)
-    check_examples(
-        examples, task=recipe.task.name, split="test", labels=facts.labels, where=str(corpus_folder)
-    )
+    examples = task.examples(documents, split="test", facts=facts)
+    task.check(examples, split="test", facts=facts, where=str(corpus_folder))
     torch.set_num_threads(threads)
     set_threads(threads)
     return polars.concat(
-        table(seed, examples, probabilities(recipe, seed_folder(model_folder, seed), examples))
-        for seed in recipe.seeds
+        answers(recipe, seed, seed_folder(model_folder, seed), examples, facts) for seed in recipe.seeds
     )
 
 
-def probabilities(
-    recipe: "FinetuneRecipe", folder: Path, examples: Sequence[Example]
-) -> npt.NDArray[np.float64]:
-    """probabilities_NC of one seed's model, read from its folder."""
+def answers(
+    recipe: "FinetuneRecipe", seed: int, folder: Path, examples: Sequence[Any], facts: TaskFacts
+) -> "polars.DataFrame":
+    """The table of one seed's model, read from its folder."""
     if recipe.classifier.name == "tfidf":
-        return TfidfClassifier.load(folder).probabilities(examples, load_tokenizer(folder))
-    learner = recipe.classifier.load(folder)
-    encoded = learner.encode(examples, folder, max_length=recipe.max_length)
-    return predict(learner, encoded, precision=recipe.precision)
+        found_NC = TfidfClassifier.load(folder).probabilities(examples, load_tokenizer(folder))
+        return label_table(seed, examples, found_NC)
+    encoded, outputs = open_model(recipe, folder, facts)(examples)
+    task: Task[Any] = recipe.task
+    return task.table(seed, examples, encoded, outputs, facts)
 
 
-def predict(
-    learner: Classification, examples: EncodedExamples, *, precision: Precision
-) -> npt.NDArray[np.float64]:
-    """probabilities_NC, in the batches and the precision that validation scores with."""
+def open_model(
+    recipe: "FinetuneRecipe", folder: Path, facts: TaskFacts
+) -> Callable[[Sequence[Any]], tuple[EncodedRows, list[Outputs]]]:
+    """One seed's network as a function of examples: their rows, and the outputs of each row."""
+    classifier, task = recipe.classifier, recipe.task
+    assert isinstance(classifier, NetworkConfig)
+    network = classifier.load(folder, task.head)
+    learner = classifier.learner(network, task)
+
+    def read(examples: Sequence[Any]) -> tuple[EncodedRows, list[Outputs]]:
+        encoded = classifier.encode(
+            network, task, examples, folder, facts=facts, max_length=recipe.max_length
+        )
+        return encoded, predict(learner, encoded, precision=recipe.precision)
+
+    return read
+
+
+def predict(learner: TextLearner, examples: EncodedRows, *, precision: Precision) -> list[Outputs]:
+    """The outputs of each row, in the batches and the precision that validation scores with."""
     device = next(learner.parameters()).device
-    found: npt.NDArray[np.float64] | None = None
+    found: dict[int, Outputs] = {}
     was_training = learner.training
     learner.eval()
     with torch.no_grad(), autocast(device, precision):
         for chosen in examples.by_length():
             batch = {name: value.to(device) for name, value in examples.collate(chosen).items()}
-            share_BC = learner.logits(batch).double().softmax(1).cpu().numpy()
-            if found is None:
-                found = np.empty((len(examples), share_BC.shape[1]), dtype=np.float64)
-            found[chosen] = share_BC
+            outputs = learner.outputs(batch).cpu().numpy()
+            found |= dict(zip(chosen.tolist(), outputs, strict=True))
     learner.train(was_training)
-    assert found is not None, "predict needs examples"
-    return found
-
-
-def table(
-    seed: int, examples: Sequence[Example], probabilities_NC: npt.NDArray[np.float64]
-) -> "polars.DataFrame":
-    """One seed's rows, in the order of the examples."""
-    import polars
-
-    return polars.DataFrame(
-        {
-            "seed": np.full(len(examples), seed, dtype=np.int64),
-            "id": [example.id for example in examples],
-            "label": np.array([example.label for example in examples], dtype=np.int64),
-            "predicted": probabilities_NC.argmax(1).astype(np.int64),
-        }
-        | {f"probability_{label}": column for label, column in enumerate(probabilities_NC.T)}
-    )
+    assert found, "predict needs examples"
+    return [found[number] for number in range(len(examples))]

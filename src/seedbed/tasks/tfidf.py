@@ -103,8 +103,7 @@ class TfidfConfig(Strict):
     max_ngram: int = Field(2, ge=1, description="longest n-gram in tokens")
     regularisation: float = Field(10.0, gt=0, description="scikit-learn's C: larger fits closer")
 
-    network: ClassVar[str | None] = None
-    """It takes no more than the tokenizer beside one, so any will do."""
+    stands_on: ClassVar[str | None] = None
 
     def fit(self, examples: Sequence[Example], tokenizer: "Tokenizer", *, num_labels: int) -> TfidfClassifier:
         """Learn from every token of the examples, uncut."""
@@ -120,7 +119,7 @@ class TfidfConfig(Strict):
         weights, bias = model.coef_, model.intercept_
         if num_labels == 2:  # scikit-learn keeps one row for two classes
             weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
-        assert len(bias) == num_labels, "every label has a train example: see check_examples"
+        assert len(bias) == num_labels, "every label has a train example: see ClassificationTask.check"
         return TfidfClassifier(
             vocabulary, idf_K, np.ascontiguousarray(weights), np.ascontiguousarray(bias), self.max_ngram
         )

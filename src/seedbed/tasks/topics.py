@@ -12,13 +12,14 @@ from pydantic import Field
 
 from seedbed.config import UserError
 from seedbed.corpora import Document, Split
-from seedbed.tasks.examples import Example, Task, TaskFacts, balanced, content_hash
+from seedbed.tasks.classification import MadeTask
+from seedbed.tasks.examples import Example, TaskFacts, balanced, content_hash
 
 SHORT_NAME = 4
 """Names up to this length hide in other words (`pip` in `pipeline`), so only whole words of them count."""
 
 
-class TopicsConfig(Task):
+class TopicsConfig(MadeTask):
     """The `num_labels` packages with the most documents; as many examples of each as there are."""
 
     name: Literal["topics"]

@@ -1,0 +1,137 @@
+"""A label for each text or pair of texts: what such tasks share, and published labels as benchmarks."""
+
+from abc import ABC
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+from torch import nn
+
+from seedbed import metrics
+from seedbed.config import UserError
+from seedbed.corpora import Document, Split
+from seedbed.tasks.benchmark import Benchmark, field_of
+from seedbed.tasks.encoded import EncodedExamples, EncodedRows
+from seedbed.tasks.examples import Example, Floats, Head, Task, TaskFacts, WeightedScores
+from seedbed.tasks.sequence_classification import SequenceClassification
+from seedbed.tasks.text_learner import Outputs
+
+if TYPE_CHECKING:
+    import polars
+    from tokenizers import Tokenizer
+
+
+class ClassificationTask(Task[Example], ABC):
+    """Cross-entropy over the labels; the table has a probability for each."""
+
+    head: ClassVar[Head] = "sequence"
+    hub_tag: ClassVar[str] = "text-classification"
+
+    def encode(
+        self,
+        examples: Sequence[Example],
+        tokenizer: "Tokenizer",
+        *,
+        facts: TaskFacts,
+        max_length: int,
+        pad_id: int,
+    ) -> EncodedExamples:
+        return EncodedExamples.encode(examples, tokenizer, max_length=max_length, pad_id=pad_id)
+
+    def num_outputs(self, facts: TaskFacts) -> int:
+        return len(facts.labels)
+
+    def learner(self, classifier: nn.Module) -> SequenceClassification:
+        return SequenceClassification(classifier)
+
+    def table(
+        self,
+        seed: int,
+        examples: Sequence[Example],
+        encoded: EncodedRows,
+        outputs: Sequence[Outputs],
+        facts: TaskFacts,
+    ) -> "polars.DataFrame":
+        """Columns label, predicted (numbers of labels), probability_0 .. probability_<C-1>."""
+        del encoded, facts
+        return label_table(seed, examples, np.stack(outputs))
+
+    def check(self, examples: Sequence[Example], *, split: Split, facts: TaskFacts, where: str) -> None:
+        """Every label must have an example to learn from, and each split something to score."""
+        super().check(examples, split=split, facts=facts, where=where)
+        missing = sorted(set(range(len(facts.labels))) - {example.label for example in examples})
+        if split == "train" and missing:
+            raise UserError(
+                f"{where}: task {self.name}: no train example of label {facts.labels[missing[0]]!r}; raise "
+                f"num_train (now {len(examples)} examples of {len(facts.labels)} labels) or use a larger "
+                "corpus"
+            )
+
+
+class MadeTask(ClassificationTask, ABC):
+    """A task made from documents that nobody labelled for it."""
+
+    num_train: int = Field(ge=2, description="labelled examples to learn from, shared out over the labels")
+    num_valid: int = Field(ge=2, description="most examples of the valid split")
+    num_test: int = Field(ge=2, description="most examples of the test split")
+
+    def count(self, split: Split) -> int:
+        return {"train": self.num_train, "valid": self.num_valid, "test": self.num_test}[split]
+
+
+class ClassificationConfig(ClassificationTask, Benchmark[Example]):
+    """Published labels of texts, or with `pair` of pairs of texts."""
+
+    name: Literal["classification"]
+    pair: str | None = Field(None, description="meta key of the second text")
+    label: str = Field("label", description="meta key of the label")
+    labels: tuple[str, ...] | None = Field(
+        None, min_length=2, description="as published, in the order of their numbers; null: sorted as found"
+    )
+    metric: Literal["accuracy", "f1", "macro_f1", "matthews"] = Field(
+        "accuracy", description="the official score; f1 is that of the last of two labels"
+    )
+
+    def learn(self, documents: Sequence[Document]) -> TaskFacts:
+        return TaskFacts(labels=self.labels or tuple(sorted({field_of(d, self.label) for d in documents})))
+
+    def example(self, document: Document, facts: TaskFacts) -> Example:
+        value = field_of(document, self.label)
+        if value not in facts.labels:
+            raise UserError(
+                f"document {document.id}: label {value!r} is none of {', '.join(facts.labels)}; correct "
+                "the task's `label` or `labels`"
+            )
+        pair = None if self.pair is None else field_of(document, self.pair)
+        return Example(document.id, document.text, pair, facts.labels.index(value))
+
+    def statistics(self, frame: "polars.DataFrame", facts: TaskFacts) -> WeightedScores:
+        classes = len(facts.labels)
+        cells_N = frame["label"].to_numpy() * classes + frame["predicted"].to_numpy()
+        of_cell_NK = np.eye(classes**2)[cells_N]
+
+        def confusion(weights_BN: Floats) -> Floats:
+            return np.asarray((weights_BN @ of_cell_NK).reshape(-1, classes, classes))
+
+        def f1(weights_BN: Floats) -> Floats:
+            _, _, f1_BC = metrics.precision_recall_f1(confusion(weights_BN))
+            return f1_BC[:, 1]
+
+        found = {"matthews": lambda weights_BN: metrics.matthews_correlation(confusion(weights_BN))}
+        return found | ({"f1": f1} if classes == 2 else {})
+
+
+def label_table(seed: int, examples: Sequence[Example], probabilities_NC: Outputs) -> "polars.DataFrame":
+    """One seed's rows, in the order of the examples."""
+    import polars
+
+    return polars.DataFrame(
+        {
+            "seed": np.full(len(examples), seed, dtype=np.int64),
+            "id": [example.id for example in examples],
+            "label": np.array([example.label for example in examples], dtype=np.int64),
+            "predicted": probabilities_NC.argmax(1).astype(np.int64),
+        }
+        | {f"probability_{label}": column for label, column in enumerate(probabilities_NC.T)}
+    )

@@ -1,0 +1,43 @@
+"""Pearson's and Spearman's correlation of weighted examples, so that one call scores every resample.
+
+Shapes: N examples, B resamples. Weights of 1 give the ordinary correlation.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+def pearson(actual_N: Floats, predicted_N: Floats, weights_BN: Floats | None = None) -> Floats:
+    """Linear correlation (B,), -1..1; nan where either side does not vary, as scipy.stats.pearsonr."""
+    return _pearson(actual_N[None], predicted_N[None], _weights(actual_N, weights_BN))
+
+
+def spearman(actual_N: Floats, predicted_N: Floats, weights_BN: Floats | None = None) -> Floats:
+    """Correlation (B,) of ranks, ties sharing the mean of theirs, as scipy.stats.spearmanr."""
+    weights_BN = _weights(actual_N, weights_BN)
+    return _pearson(ranks(actual_N, weights_BN), ranks(predicted_N, weights_BN), weights_BN)
+
+
+def ranks(values_N: Floats, weights_BN: Floats) -> Floats:
+    """Mid-ranks (B, N) of values that occur as often as their weights say."""
+    distinct, place_N = np.unique(values_N, return_inverse=True)
+    counts = np.zeros((len(weights_BN), len(distinct)))
+    np.add.at(counts.T, place_N, weights_BN.T)
+    below = np.cumsum(counts, axis=1) - counts
+    return np.asarray((below + (counts + 1) / 2)[:, place_N], dtype=np.float64)
+
+
+def _weights(values_N: Floats, weights_BN: Floats | None) -> Floats:
+    return np.ones((1, len(values_N))) if weights_BN is None else weights_BN
+
+
+def _pearson(x_BN: Floats, y_BN: Floats, weights_BN: Floats) -> Floats:
+    total_B1 = weights_BN.sum(1, keepdims=True)
+    # centred first: sums of squares of raw values lose digits
+    x_BN = x_BN - (weights_BN * x_BN).sum(1, keepdims=True) / total_B1
+    y_BN = y_BN - (weights_BN * y_BN).sum(1, keepdims=True) / total_B1
+    spread_B = np.sqrt((weights_BN * x_BN**2).sum(1) * (weights_BN * y_BN**2).sum(1))
+    together_B = (weights_BN * x_BN * y_BN).sum(1)
+    return np.where(spread_B > 0, together_B / np.where(spread_B > 0, spread_B, 1.0), np.nan)

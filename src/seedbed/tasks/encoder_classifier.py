@@ -1,0 +1,66 @@
+"""A pretrained encoder with a new head, or the same network from scratch."""
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from torch import nn
+
+from seedbed.data.randomness import derive_seed
+from seedbed.models import (
+    SequenceClassifier,
+    TokenClassifier,
+    classifier_on,
+    load_encoder,
+    load_pooler,
+    load_sequence_classifier,
+    load_token_classifier,
+    save_pretrained,
+    span_classifier_on,
+    token_classifier_on,
+)
+from seedbed.tasks.examples import Head
+from seedbed.tasks.network import NetworkConfig
+from seedbed.tokenization import Vocabulary
+
+
+class EncoderClassifierConfig(NetworkConfig):
+    """The backbone with a new head. `random` keeps its shape and vocabulary and forgets its weights."""
+
+    name: Literal["encoder"]
+    heads: ClassVar[frozenset[Head]] = frozenset(("sequence", "tokens", "spans"))
+    stands_on: ClassVar[str | None] = "encoder"
+    weights: Literal["pretrained", "random"]
+    dropout: float = Field(0.1, ge=0, lt=1, description="of embeddings and layers while fine-tuning")
+    attention_dropout: float = Field(0.1, ge=0, lt=1)
+    classifier_dropout: float = Field(0.1, ge=0, lt=1)
+
+    def network(
+        self, backbone: Path, head: Head, *, num_outputs: int, seed: int
+    ) -> SequenceClassifier | TokenClassifier:
+        """A BERT that learned to predict the next sentence lends its pooler; any other head is new."""
+        loaded = load_encoder(backbone, dropout=self.dropout, attention_dropout=self.attention_dropout)
+        encoder, pooler, head_seed = loaded.encoder, load_pooler(backbone), derive_seed(seed, "head")
+        if self.weights == "random":
+            new = derive_seed(seed, "encoder")
+            encoder, pooler = loaded.config.build(Vocabulary.load(backbone), seed=new), None
+            head_seed = new + 1
+        rate = self.classifier_dropout
+        if head == "spans":
+            return span_classifier_on(encoder, seed=head_seed)
+        if head == "tokens":
+            return token_classifier_on(encoder, num_labels=num_outputs, dropout=rate, seed=head_seed)
+        return classifier_on(encoder, num_labels=num_outputs, dropout=rate, seed=head_seed, pooler=pooler)
+
+    def save(self, folder: Path, network: nn.Module, *, labels: tuple[str, ...] | None) -> None:
+        assert isinstance(network, SequenceClassifier | TokenClassifier)
+        save_pretrained(folder, network.encoder, head=network, labels=labels)
+
+    def load(self, folder: Path, head: Head) -> nn.Module:
+        if head == "sequence":
+            return load_sequence_classifier(folder)
+        return load_token_classifier(folder, head)
+
+    def positions(self, network: nn.Module) -> int:
+        assert isinstance(network, SequenceClassifier | TokenClassifier)
+        return network.encoder.config.max_length

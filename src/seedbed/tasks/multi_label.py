@@ -1,0 +1,165 @@
+"""Multi-label classification: each label alone is there or not (binary cross-entropy). Shapes: B examples,
+C labels.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seedbed.config import UserError
+from seedbed.corpora import Document
+from seedbed.learner import Accumulator, Batch, MeanAccumulator
+from seedbed.tasks.benchmark import Benchmark, field_of, json_of
+from seedbed.tasks.encoded import EncodedExamples, EncodedRows
+from seedbed.tasks.examples import Floats, Head, Labelled, TaskFacts, WeightedScores
+from seedbed.tasks.text_learner import Outputs, TextLearner
+
+if TYPE_CHECKING:
+    import polars
+    from tokenizers import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class MultiLabelExample(Labelled):
+    """A text, or a pair of texts, with the numbers of all its labels; there may be none."""
+
+    text: str
+    pair: str | None
+    labels: tuple[int, ...]
+
+
+class MultiLabel(TextLearner):
+    """The loss is the mean over examples of the mean over labels."""
+
+    def outputs(self, batch: Batch) -> Tensor:
+        """probabilities_BC, each label's own."""
+        return self.logits(batch).double().sigmoid()
+
+    def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"loss": self._total(self.logits(batch), batch) / counts["examples"]}
+
+    def scores(self) -> MeanAccumulator:
+        return MeanAccumulator()
+
+    def score(self, batch: Batch, accumulator: Accumulator) -> None:
+        assert isinstance(accumulator, MeanAccumulator)
+        logits_BC, labels_BC = self.logits(batch), batch["labels"]
+        accumulator.add_mean("loss", self._total(logits_BC, batch), len(labels_BC))
+        right_B = ((logits_BC > 0) == (labels_BC > 0)).all(1)
+        accumulator.add_mean("exact_match", right_B.sum(), len(labels_BC))
+
+    @staticmethod
+    def _total(logits_BC: Tensor, batch: Batch) -> Tensor:
+        wanted_BC = batch["labels"].to(logits_BC.dtype)
+        return F.binary_cross_entropy_with_logits(logits_BC, wanted_BC, reduction="none").mean(1).sum()
+
+
+class MultiLabelConfig(Benchmark[MultiLabelExample]):
+    """Published sets of labels; the table says for each label whether its probability is above a half."""
+
+    name: Literal["multi_label"]
+    head: ClassVar[Head] = "sequence"
+    hub_tag: ClassVar[str] = "text-classification"
+    pair: str | None = Field(None, description="meta key of the second text")
+    label: str = Field("labels", description="meta key of the labels")
+    separator: str | None = Field(None, description="between the labels; null: the field is a JSON list")
+    labels: tuple[str, ...] | None = Field(None, min_length=2, description="null: sorted as found in train")
+    metric: Literal["micro_f1", "macro_f1", "exact_match"] = Field(
+        "micro_f1", description="the official score"
+    )
+
+    def learn(self, documents: Sequence[Document]) -> TaskFacts:
+        found = {label for document in documents for label in self._labels(document)}
+        return TaskFacts(labels=self.labels or tuple(sorted(found)))
+
+    def _labels(self, document: Document) -> list[str]:
+        if self.separator is not None:
+            return [label for label in field_of(document, self.label).split(self.separator) if label]
+        value = json_of(document, self.label)
+        if not isinstance(value, list):
+            raise UserError(f"document {document.id}: {self.label} is no list; set the task's `separator`")
+        return [str(label) for label in value]
+
+    def example(self, document: Document, facts: TaskFacts) -> MultiLabelExample:
+        """A label that train never showed cannot be predicted: it is the user's to name it in `labels`."""
+        labels = self._labels(document)
+        if unknown := sorted(set(labels) - set(facts.labels)):
+            raise UserError(
+                f"document {document.id}: label {unknown[0]!r} is none of the {len(facts.labels)} of train; "
+                "name all of them in the task's `labels`"
+            )
+        pair = None if self.pair is None else field_of(document, self.pair)
+        numbers = tuple(sorted({facts.labels.index(label) for label in labels}))
+        return MultiLabelExample(document.id, document.text, pair, numbers)
+
+    def encode(
+        self,
+        examples: Sequence[MultiLabelExample],
+        tokenizer: "Tokenizer",
+        *,
+        facts: TaskFacts,
+        max_length: int,
+        pad_id: int,
+    ) -> EncodedExamples:
+        wanted_NC = np.zeros((len(examples), len(facts.labels)), dtype=np.int64)
+        for row, example in enumerate(examples):
+            wanted_NC[row, list(example.labels)] = 1
+        texts = [(example.text, example.pair) for example in examples]
+        return EncodedExamples.of_texts(texts, wanted_NC, tokenizer, max_length=max_length, pad_id=pad_id)
+
+    def num_outputs(self, facts: TaskFacts) -> int:
+        return len(facts.labels)
+
+    def learner(self, classifier: nn.Module) -> MultiLabel:
+        return MultiLabel(classifier)
+
+    def table(
+        self,
+        seed: int,
+        examples: Sequence[MultiLabelExample],
+        encoded: EncodedRows,
+        outputs: Sequence[Outputs],
+        facts: TaskFacts,
+    ) -> "polars.DataFrame":
+        """Columns label and predicted (lists of numbers of labels), probability_0 .. probability_<C-1>."""
+        import polars
+
+        share_NC = np.stack(outputs)
+        return polars.DataFrame(
+            {
+                "seed": np.full(len(examples), seed, dtype=np.int64),
+                "id": [example.id for example in examples],
+                "label": [list(example.labels) for example in examples],
+                "predicted": [np.flatnonzero(share_C > 0.5).tolist() for share_C in share_NC],
+            }
+            | {f"probability_{label}": column for label, column in enumerate(share_NC.T)},
+            schema_overrides={
+                "label": polars.List(polars.Int64),
+                "predicted": polars.List(polars.Int64),
+            },
+        )
+
+    def statistics(self, frame: "polars.DataFrame", facts: TaskFacts) -> WeightedScores:
+        """F1 over all decisions and the mean of the labels' own, as scikit-learn's on an indicator matrix."""
+        classes = len(facts.labels)
+        actual_NC, predicted_NC = (
+            np.stack([np.isin(np.arange(classes), row) for row in frame[column].to_list()])
+            for column in ("label", "predicted")
+        )
+        hits_NC = (actual_NC & predicted_NC).astype(np.float64)
+        given_NC = actual_NC.astype(np.float64) + predicted_NC
+        exact_N = (actual_NC == predicted_NC).all(1).astype(np.float64)
+
+        def f1(hits: Floats, given: Floats) -> Floats:
+            return np.where(given > 0, 2 * hits / np.where(given > 0, given, 1.0), 0.0)
+
+        return {
+            "micro_f1": lambda w_BN: f1((w_BN @ hits_NC).sum(1), (w_BN @ given_NC).sum(1)),
+            "macro_f1": lambda w_BN: f1(w_BN @ hits_NC, w_BN @ given_NC).mean(1),
+            "exact_match": lambda w_BN: w_BN @ exact_N / w_BN.sum(1),
+        }

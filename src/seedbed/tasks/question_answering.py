@@ -1,0 +1,225 @@
+"""Extractive question answering: where in a paragraph the answer starts and ends, or that it has none.
+
+BERT (arXiv 1810.04805, sections 4.2 and 4.3). Shapes: B windows, L positions.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seedbed.config import UserError
+from seedbed.corpora import Document
+from seedbed.fidelity import Deviation
+from seedbed.learner import Accumulator, Batch, MeanAccumulator
+from seedbed.tasks.answer_texts import Script, compare
+from seedbed.tasks.benchmark import Benchmark, field_of, json_of
+from seedbed.tasks.encoded import EncodedRows
+from seedbed.tasks.examples import Head, Labelled, TaskFacts, WeightedScores
+from seedbed.tasks.text_learner import Outputs, TextLearner
+from seedbed.tasks.windows import (
+    EncodedWindows,
+    Found,
+    answer_positions,
+    best_answers,
+    cut_windows,
+    windows_of,
+)
+
+if TYPE_CHECKING:
+    import polars
+    from tokenizers import Tokenizer
+
+MASKED = -1e9
+"""The logit of padding: far below any other, and finite in fp32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Labelled):
+    """A question on a paragraph with its answers, each a text and its first character; none: unanswerable."""
+
+    question: str
+    context: str
+    answers: tuple[tuple[str, int], ...]
+
+
+class QuestionAnswering(TextLearner):
+    """The mean of two cross-entropies over positions: of the answer's first token and of its last."""
+
+    def logits(self, batch: Batch) -> Tensor:
+        """logits_BL2; padding can be no end of an answer."""
+        padding_BL1 = (batch["attention_mask"] == 0).unsqueeze(2)
+        return super().logits(batch).masked_fill(padding_BL1, MASKED)
+
+    def outputs(self, batch: Batch) -> Tensor:
+        """logits_BL2."""
+        return self.logits(batch).double()
+
+    def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"loss": self._total(batch) / counts["examples"]}
+
+    def scores(self) -> MeanAccumulator:
+        return MeanAccumulator()
+
+    def score(self, batch: Batch, accumulator: Accumulator) -> None:
+        assert isinstance(accumulator, MeanAccumulator)
+        accumulator.add_mean("loss", self._total(batch), len(batch["labels"]))
+
+    def _total(self, batch: Batch) -> Tensor:
+        logits_BL2, ends_B2 = self.logits(batch), batch["labels"]
+        return F.cross_entropy(logits_BL2, ends_B2, reduction="none").sum() / 2
+
+
+class QuestionAnsweringConfig(Benchmark[Question]):
+    """Questions as reader `squad` keeps them.
+
+    Where a `no_answer_threshold` is given, the empty text is the answer if its score is above the best
+    answer's by more than that; without one every question has an answer (SQuAD 1.1, KorQuAD 1.0).
+    """
+
+    name: Literal["question_answering"]
+    head: ClassVar[Head] = "spans"
+    hub_tag: ClassVar[str] = "question-answering"
+    doc_stride: int = Field(128, ge=1, description="tokens from the start of one window to that of the next")
+    max_question: int = Field(64, ge=1, description="tokens of a question; longer ones are cut")
+    max_answer: int = Field(30, ge=1, description="tokens of an answer")
+    num_best: int = Field(20, ge=1, description="answers kept of each question")
+    no_answer_threshold: float | None = None
+    script: Script = Field("squad", description="whose normalisation and F1: words, or KorQuAD's characters")
+    metric: Literal["exact_match", "f1"] = Field("f1", description="the official score")
+
+    def learn(self, documents: Sequence[Document]) -> TaskFacts:
+        return TaskFacts(labels=())
+
+    def example(self, document: Document, facts: TaskFacts) -> Question:
+        answers = tuple((str(text), int(start)) for text, start in json_of(document, "answers"))
+        for text, start in answers:
+            if document.text[start : start + len(text)] != text:
+                raise UserError(
+                    f"document {document.id}: answer {text[:40]!r} does not stand at {start}; preprocess it "
+                    "without normalisation"
+                )
+        return Question(document.id, field_of(document, "question"), document.text, answers)
+
+    def encode(
+        self,
+        examples: Sequence[Question],
+        tokenizer: "Tokenizer",
+        *,
+        facts: TaskFacts,
+        max_length: int,
+        pad_id: int,
+    ) -> EncodedWindows:
+        """Learned is each question's first answer."""
+        if self.max_question + 8 > max_length:
+            raise UserError(
+                f"task.max_question {self.max_question} leaves no room for a paragraph in max_length "
+                f"{max_length}; raise max_length or lower max_question"
+            )
+        rows = [
+            pair
+            for number, one in enumerate(examples)
+            for encodings in [
+                cut_windows(
+                    tokenizer,
+                    one.question,
+                    one.context,
+                    max_length=max_length,
+                    doc_stride=self.doc_stride,
+                    max_question=self.max_question,
+                )
+            ]
+            for pair in zip(encodings, windows_of(number, encodings), strict=True)
+        ]
+        ends = []
+        for _, window in rows:
+            answers = examples[window.question].answers
+            text, start = answers[0] if answers else ("", 0)
+            ends.append(answer_positions(window, start, start + len(text)) if text else (0, 0))
+        return EncodedWindows(
+            ids=[np.array(encoding.ids, dtype=np.int64) for encoding, _ in rows],
+            type_ids=[np.array(encoding.type_ids, dtype=np.int64) for encoding, _ in rows],
+            pad_id=pad_id,
+            windows=[window for _, window in rows],
+            ends=np.array(ends, dtype=np.int64).reshape(-1, 2),
+        )
+
+    def num_outputs(self, facts: TaskFacts) -> int:
+        return 2
+
+    def learner(self, classifier: nn.Module) -> QuestionAnswering:
+        return QuestionAnswering(classifier)
+
+    def table(
+        self,
+        seed: int,
+        examples: Sequence[Question],
+        encoded: EncodedRows,
+        outputs: Sequence[Outputs],
+        facts: TaskFacts,
+    ) -> "polars.DataFrame":
+        """Columns label (answers), predicted, n_best (JSON: text, score), no_answer (its lead), scores."""
+        import polars
+
+        assert isinstance(encoded, EncodedWindows)
+        found: list[list[Found]] = [[] for _ in examples]
+        empty = np.full(len(examples), np.inf)
+        for window, logits_L2 in zip(encoded.windows, outputs, strict=True):
+            found[window.question] += best_answers(
+                window, logits_L2, num_best=self.num_best, max_answer=self.max_answer
+            )
+            # the window that is least sure that it holds nothing speaks, as in BERT's code
+            empty[window.question] = min(empty[window.question], float(logits_L2[0].sum()))
+        rows = []
+        for one, answers, of_empty in zip(examples, found, empty.tolist(), strict=True):
+            best = self._best(one.context, answers)
+            lead = of_empty - best[0][1]
+            refused = self.no_answer_threshold is not None and lead > self.no_answer_threshold
+            predicted = "" if refused else best[0][0]
+            exact, f1 = compare(predicted, [text for text, _ in one.answers], script=self.script)
+            n_best = json.dumps(best, ensure_ascii=False)
+            rows.append((one.id, [text for text, _ in one.answers], predicted, n_best, lead, exact, f1))
+        names = ("id", "label", "predicted", "n_best", "no_answer", "exact_match", "f1")
+        columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+        return polars.DataFrame(
+            {"seed": np.full(len(examples), seed, dtype=np.int64)} | columns,
+            schema_overrides={"label": polars.List(polars.String)},
+        )
+
+    def _best(self, context: str, answers: Sequence[Found]) -> list[tuple[str, float]]:
+        """Texts with their scores, best first, each text once; the empty one where nothing was found."""
+        best: dict[str, float] = {}
+        for one in sorted(answers, key=lambda a: (-a.score, a.start, a.end)):
+            best.setdefault(context[one.start : one.end].strip(), one.score)
+        return list(best.items())[: self.num_best] or [("", 0.0)]
+
+    def statistics(self, frame: "polars.DataFrame", facts: TaskFacts) -> WeightedScores:
+        exact_N, f1_N = frame["exact_match"].to_numpy(), frame["f1"].to_numpy()
+        return {
+            "exact_match": lambda weights_BN: weights_BN @ exact_N / weights_BN.sum(1),
+            "f1": lambda weights_BN: weights_BN @ f1_N / weights_BN.sum(1),
+        }
+
+
+DEVIATIONS = (
+    Deviation(
+        system="BERT",
+        theirs="An answer's pieces are put together again and matched to the paragraph's words.",
+        ours="An answer is the paragraph's characters that its pieces stand for.",
+        why="The tokenizer knows the characters of each piece; guessing them fails for a part of a word, "
+        "which is what a Korean answer without its particle is.",
+        source="google-research/bert run_squad.py, get_final_text",
+    ),
+    Deviation(
+        system="BERT",
+        theirs="The n best answers of all windows are taken after the best ends of each window are paired.",
+        ours="The same; of equal scores the first in the paragraph stands first.",
+        why="So that a table has one order.",
+        source="google-research/bert run_squad.py, write_predictions",
+    ),
+)

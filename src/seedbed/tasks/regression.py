@@ -1,0 +1,159 @@
+"""Regression: a number for each text or pair, learned by squared error on the published scale.
+
+BERT on STS-B (arXiv 1810.04805, section 4.1): one output, its published score as it is. Shapes: B examples.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seedbed.corpora import Document
+from seedbed.fidelity import Deviation
+from seedbed.learner import Accumulator, Batch
+from seedbed.tasks.benchmark import Benchmark, field_of, number_of
+from seedbed.tasks.correlations import pearson, spearman
+from seedbed.tasks.encoded import EncodedExamples, EncodedRows
+from seedbed.tasks.entities import f1
+from seedbed.tasks.examples import Floats, Head, Labelled, TaskFacts, WeightedScores
+from seedbed.tasks.text_learner import Outputs, TextLearner
+
+if TYPE_CHECKING:
+    import polars
+    from tokenizers import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredExample(Labelled):
+    """A text, or a pair of texts, with its score."""
+
+    text: str
+    pair: str | None
+    score: float
+
+
+class RegressionScores(Accumulator):
+    """Mean squared error and Pearson's correlation from sums; nan where nothing varies."""
+
+    def results(self) -> dict[str, float]:
+        total = {name: float(value) for name, value in self.sums.items()}
+        n = total["n"]
+        spread = {name: total[f"{name}{name}"] - total[name] ** 2 / n for name in ("x", "y")}
+        together = total["xy"] - total["x"] * total["y"] / n
+        varies = min(spread.values()) > 0
+        correlation = together / (spread["x"] * spread["y"]) ** 0.5 if varies else float("nan")
+        return {"loss": total["squares"] / n, "pearson": correlation}
+
+
+class Regression(TextLearner):
+    def outputs(self, batch: Batch) -> Tensor:
+        """predicted_B."""
+        return self.logits(batch).squeeze(1).double()
+
+    def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        predicted_B = self.logits(batch).squeeze(1)
+        total = F.mse_loss(predicted_B, batch["labels"].to(predicted_B.dtype), reduction="sum")
+        return {"loss": total / counts["examples"]}
+
+    def scores(self) -> RegressionScores:
+        return RegressionScores()
+
+    def score(self, batch: Batch, accumulator: Accumulator) -> None:
+        x_B, y_B = batch["labels"].double(), self.outputs(batch)
+        sums = {"x": x_B, "y": y_B, "xx": x_B * x_B, "yy": y_B * y_B, "xy": x_B * y_B}
+        for name, value in sums.items():
+            accumulator.add(name, value.sum())
+        accumulator.add("squares", ((x_B - y_B) ** 2).sum())
+        accumulator.add("n", len(x_B))
+
+
+class RegressionConfig(Benchmark[ScoredExample]):
+    """Published numbers of texts, or with `pair` of pairs of texts."""
+
+    name: Literal["regression"]
+    head: ClassVar[Head] = "sequence"
+    hub_tag: ClassVar[str] = "text-classification"
+    pair: str | None = Field(None, description="meta key of the second text")
+    label: str = Field("score", description="meta key of the number")
+    threshold: float | None = Field(
+        None,
+        description="numbers from here on mean yes, on both sides; their F1 is told beside",
+    )
+    metric: Literal["pearson", "spearman"] = Field("pearson", description="the official score")
+
+    def learn(self, documents: Sequence[Document]) -> TaskFacts:
+        return TaskFacts(labels=())
+
+    def example(self, document: Document, facts: TaskFacts) -> ScoredExample:
+        pair = None if self.pair is None else field_of(document, self.pair)
+        return ScoredExample(document.id, document.text, pair, number_of(document, self.label))
+
+    def encode(
+        self,
+        examples: Sequence[ScoredExample],
+        tokenizer: "Tokenizer",
+        *,
+        facts: TaskFacts,
+        max_length: int,
+        pad_id: int,
+    ) -> EncodedExamples:
+        return EncodedExamples.of_texts(
+            [(example.text, example.pair) for example in examples],
+            np.array([example.score for example in examples], dtype=np.float64),
+            tokenizer,
+            max_length=max_length,
+            pad_id=pad_id,
+        )
+
+    def num_outputs(self, facts: TaskFacts) -> int:
+        return 1
+
+    def learner(self, classifier: nn.Module) -> Regression:
+        return Regression(classifier)
+
+    def table(
+        self,
+        seed: int,
+        examples: Sequence[ScoredExample],
+        encoded: EncodedRows,
+        outputs: Sequence[Outputs],
+        facts: TaskFacts,
+    ) -> "polars.DataFrame":
+        """Columns label and predicted, on the published scale."""
+        import polars
+
+        return polars.DataFrame(
+            {
+                "seed": np.full(len(examples), seed, dtype=np.int64),
+                "id": [example.id for example in examples],
+                "label": np.array([example.score for example in examples], dtype=np.float64),
+                "predicted": np.array(outputs, dtype=np.float64),
+            }
+        )
+
+    def statistics(self, frame: "polars.DataFrame", facts: TaskFacts) -> WeightedScores:
+        actual_N, predicted_N = frame["label"].to_numpy(), frame["predicted"].to_numpy()
+        found: dict[str, Callable[[Floats], Floats]] = {
+            "pearson": lambda weights_BN: pearson(actual_N, predicted_N, weights_BN),
+            "spearman": lambda weights_BN: spearman(actual_N, predicted_N, weights_BN),
+        }
+        if self.threshold is not None:
+            yes_N2 = np.stack([actual_N >= self.threshold, predicted_N >= self.threshold], axis=1)
+            counts_N3 = np.column_stack([yes_N2.all(1), yes_N2]).astype(np.float64)
+            found["f1"] = lambda weights_BN: f1(weights_BN @ counts_N3)
+        return found
+
+
+DEVIATIONS = (
+    Deviation(
+        system="ELECTRA",
+        theirs="Scores of STS-B are learned on a scale from 0 to 1.",
+        ours="They are learned as published, 0 to 5, as BERT's users do.",
+        why="Correlations know no scale; with AdamW the loss's scale changes little.",
+        source="google-research/electra finetune/classification/classification_tasks.py",
+    ),
+)

@@ -1,0 +1,134 @@
+"""A question with its paragraph, cut into windows that overlap; and the best answers found in them.
+
+BERT (arXiv 1810.04805, section 4.2) and its code: a window begins `doc_stride` tokens after the one before;
+an answer counts in the window where its first token has the most context. Shapes: L positions.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from seedbed.tasks.encoded import EncodedRows, Labels
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+Floats = npt.NDArray[np.float64]
+CONTEXT = 1
+"""The tokenizer's number of a pair's second part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One row: which question's, where the paragraph's tokens stand, and what they are of it."""
+
+    question: int
+    first: int
+    """Position of the window's first token of the paragraph."""
+    offsets: tuple[tuple[int, int], ...]
+    """Characters of the paragraph that each of its tokens here stands for."""
+    best: npt.NDArray[np.bool_]
+    """Has this token more context here than in any other window?"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedWindows(EncodedRows):
+    """Windows with the positions where their answer starts and ends; (0, 0) where they hold none."""
+
+    windows: list[Window]
+    ends: npt.NDArray[np.int64]
+
+    def labels_of(self, chosen: npt.NDArray[np.int64], length: int) -> Labels:
+        del length
+        return self.ends[chosen]
+
+
+def cut_windows(
+    tokenizer: "Tokenizer",
+    question: str,
+    context: str,
+    *,
+    max_length: int,
+    doc_stride: int,
+    max_question: int,
+) -> "list[Encoding]":
+    """Each window as a pair with special tokens; a question beyond `max_question` tokens is cut."""
+    asked = tokenizer.encode(question, add_special_tokens=False)
+    if len(asked.ids) > max_question:
+        question = question[: asked.offsets[max_question - 1][1]]
+        asked = tokenizer.encode(question, add_special_tokens=False)
+    room = max_length - len(asked.ids) - tokenizer.num_special_tokens_to_add(is_pair=True)
+    assert room > 0, "max_question leaves room: see the task's check"
+    tokenizer.enable_truncation(max_length, stride=max(room - doc_stride, 0), strategy="only_second")
+    try:
+        encoding = tokenizer.encode(question, context)
+    finally:
+        tokenizer.no_truncation()
+    return [encoding, *encoding.overflowing]
+
+
+def windows_of(number: int, encodings: "list[Encoding]") -> list[Window]:
+    """The windows of one question, each token's best one marked."""
+    parts: list[tuple[int, list[tuple[int, int]]]] = []
+    for encoding in encodings:
+        places = [p for p, part in enumerate(encoding.sequence_ids) if part == CONTEXT]
+        parts.append((places[0] if places else 0, [encoding.offsets[place] for place in places]))
+    # A token is known by its characters and its turn among pieces of the same ones (bytes of a character).
+    context: dict[tuple[tuple[int, int], int], tuple[float, int]] = {}
+    keys = [list(_turns(offsets)) for _, offsets in parts]
+    for window, of_window in enumerate(keys):
+        size = len(of_window)
+        for place, key in enumerate(of_window):
+            score = min(place, size - 1 - place) + 0.01 * size
+            if key not in context or score > context[key][0]:
+                context[key] = score, window
+    return [
+        Window(
+            number, first, tuple(offsets), np.array([context[key][1] == window for key in keys[window]], bool)
+        )
+        for window, (first, offsets) in enumerate(parts)
+    ]
+
+
+def _turns(offsets: list[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], int]]:
+    turn, before = 0, None
+    for offset in offsets:
+        turn = turn + 1 if offset == before else 0
+        before = offset
+        yield offset, turn
+
+
+def answer_positions(window: Window, start: int, end: int) -> tuple[int, int]:
+    """Positions of the first and last token of characters [start, end); (0, 0) unless all are here."""
+    inside = [place for place, (a, b) in enumerate(window.offsets) if a < end and b > start]
+    if not inside:
+        return 0, 0
+    whole = window.offsets[inside[0]][0] <= start and window.offsets[inside[-1]][1] >= end
+    return (window.first + inside[0], window.first + inside[-1]) if whole else (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An answer by its characters in the paragraph, and the sum of its ends' logits."""
+
+    score: float
+    start: int
+    end: int
+
+
+def best_answers(window: Window, logits_L2: Floats, *, num_best: int, max_answer: int) -> list[Found]:
+    """At most `num_best` answers of at most `max_answer` tokens, best first."""
+    size = len(window.offsets)
+    inside_T2 = logits_L2[window.first : window.first + size]
+    starts = [int(i) for i in np.argsort(-inside_T2[:, 0], kind="stable") if window.best[i]][:num_best]
+    ends = [int(i) for i in np.argsort(-inside_T2[:, 1], kind="stable")[:num_best]]
+    found = [
+        Found(float(inside_T2[a, 0] + inside_T2[b, 1]), window.offsets[a][0], window.offsets[b][1])
+        for a in starts
+        for b in ends
+        if a <= b < a + max_answer
+    ]
+    return sorted(found, key=lambda one: (-one.score, one.start, one.end))[:num_best]

@@ -1,0 +1,97 @@
+"""Suites: every benchmark composes; lines go into params.yaml once, and nothing else in it changes."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from seedbed.config import Machine, UserError, load_yaml
+from seedbed.recipes import Lock
+from seedbed.stages import suite
+from seedbed.stages.compose import compose_all
+
+ROOT = Path(__file__).parents[2]
+PARAMS = """# what runs, on what
+fetch:
+  docstrings: {}  # the default
+
+preprocess:
+  docstrings: {source: docstrings}
+tokenize:
+  docstrings-wordpiece8k: {corpus: docstrings}
+pretrain:
+  electra_tiny: {tokens: docstrings-wordpiece8k}
+
+# 미세 조정
+finetune:
+  electra_tiny-topics: {recipe: topics, backbone: electra_tiny, corpus: docstrings}
+
+forecast: {}
+evaluate: default
+tune: {}
+set: {}
+"""
+SUITES = sorted(path.stem for path in (ROOT / "conf/suite").glob("*.yaml"))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    (tmp_path / "params.yaml").write_text(PARAMS, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "name", [name if name == "english_ner" else pytest.param(name, marks=pytest.mark.slow) for name in SUITES]
+)
+def test_a_suites_runs_compose_and_are_added_once(
+    name: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (root / "params.yaml").read_text(encoding="utf-8")
+    suite.run(root, Machine(), [name, "electra_tiny"])
+    after = (root / "params.yaml").read_text(encoding="utf-8")
+    kept = [line for line in after.split("\n") if line in before.split("\n")]
+    assert kept == before.split("\n"), "every line stays, in its order"
+    lock = Lock.check(compose_all(root), "params.yaml")
+    benchmarks = yaml.safe_load((root / f"conf/suite/{name}.yaml").read_text())["benchmarks"]
+    for benchmark, told in benchmarks.items():
+        recipe = lock.finetune[f"electra_tiny-{benchmark}"]
+        assert (recipe.corpus, recipe.max_steps) == (told["corpus"], told["max_steps"])
+        assert recipe.corpus in lock.preprocess
+    suite.run(root, Machine(), [name, "electra_tiny"])
+    assert (root / "params.yaml").read_text(encoding="utf-8") == after
+    assert "0 runs into params.yaml" in capsys.readouterr().out
+
+
+def test_a_baseline_is_a_run_of_its_own(root: Path) -> None:
+    suite.run(root, Machine(), ["english_ner", "electra_tiny", "recipe=benchmark_window"])
+    suite.run(root, Machine(), ["english_ner", "electra_tiny"])
+    runs = load_yaml(root / "params.yaml")["finetune"]
+    assert runs["electra_tiny-gum_ner-window"]["recipe"] == "benchmark_window"
+    assert runs["electra_tiny-gum_ner"] == runs["electra_tiny-gum_ner-window"] | {"recipe": "benchmark"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["glue"], "which suite, on which backbone"),
+        (["glu", "electra_tiny"], "no conf/suite/glu.yaml; known: english_ner, glue"),
+        (["glue", "Electra tiny"], "is no name of a run"),
+        (["glue", "electra_tiny", "colour=red"], "unknown key"),
+    ],
+)
+def test_faults_are_told_in_a_line(arguments: list[str], told: str, root: Path) -> None:
+    with pytest.raises(UserError, match=told):
+        suite.run(root, Machine(), arguments)
+
+
+def test_lines_go_to_the_end_of_their_block() -> None:
+    text = "# head\nfetch:\n  a: {}  # first\n\n# about preprocess\npreprocess:\n  b: {}\nset: {}\n"
+    found = suite.inserted(text, "fetch", ["c: {}"])
+    assert (
+        found
+        == "# head\nfetch:\n  a: {}  # first\n  c: {}\n\n# about preprocess\npreprocess:\n  b: {}\nset: {}\n"
+    )
+    with pytest.raises(UserError, match="no block 'finetune'"):
+        suite.inserted(text, "finetune", ["x: {}"])

@@ -1,0 +1,71 @@
+"""Published labels: which they are, what is refused, and the official scores beside scikit-learn's."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seedbed.config import UserError
+from seedbed.corpora import Document
+from seedbed.tasks.classification import ClassificationConfig, label_table
+from seedbed.tasks.examples import Example, TaskFacts
+
+
+def config(**changed: Any) -> ClassificationConfig:
+    return ClassificationConfig.parse({"name": "classification", **changed}, where="task")
+
+
+def document(number: int, label: str) -> Document:
+    return Document(f"d{number}", f"글 {number}", {"label": label, "second": f"둘째 {number}"})
+
+
+DOCUMENTS = [document(n, "yes" if n % 3 else "no") for n in range(12)]
+
+
+def test_labels_are_those_given_or_those_of_train_sorted() -> None:
+    assert config().learn(DOCUMENTS).labels == ("no", "yes")
+    facts = config(labels=["yes", "no"]).learn(DOCUMENTS)
+    assert facts.labels == ("yes", "no")
+    examples = config(pair="second").examples(DOCUMENTS, split="train", facts=facts)
+    assert examples[0] == Example("d0", "글 0", "둘째 0", 1)
+    assert [e.id for e in examples] == [d.id for d in DOCUMENTS], "the publisher's order"
+
+
+def test_fewer_examples_are_chosen_by_hash_whatever_the_order() -> None:
+    facts = config().learn(DOCUMENTS)
+    few = config(num_train=5)
+    chosen = few.examples(DOCUMENTS, split="train", facts=facts)
+    again = few.examples(DOCUMENTS[::-1], split="train", facts=facts)
+    assert len(chosen) == 5 and {e.id for e in chosen} == {e.id for e in again}
+    assert len(few.examples(DOCUMENTS, split="valid", facts=facts)) == 12
+
+
+def test_an_unknown_label_or_field_is_the_users_fault() -> None:
+    facts = TaskFacts(labels=("a", "b"))
+    with pytest.raises(UserError, match="label 'no' is none of a, b"):
+        config().examples(DOCUMENTS, split="test", facts=facts)
+    with pytest.raises(UserError, match="no 'third' in its meta"):
+        config(pair="third", labels=["no", "yes"]).examples(
+            DOCUMENTS, split="test", facts=config().learn(DOCUMENTS)
+        )
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_official_scores_equal_scikit_learn_also_when_resampled(classes: int) -> None:
+    from sklearn.metrics import f1_score, matthews_corrcoef
+
+    rng = np.random.default_rng(classes)
+    labels = rng.integers(0, classes, 200)
+    shares = rng.dirichlet(np.ones(classes), 200) + 0.4 * np.eye(classes)[labels]
+    examples = [Example(str(n), "", None, int(label)) for n, label in enumerate(labels)]
+    frame = label_table(1, examples, shares)
+    facts = TaskFacts(labels=tuple("abcd"[:classes]))
+    scores = config().scores(frame, facts)
+    predicted = shares.argmax(1)
+    assert scores["matthews"] == pytest.approx(matthews_corrcoef(labels, predicted), abs=1e-12)
+    if classes == 2:
+        assert scores["f1"] == pytest.approx(f1_score(labels, predicted), abs=1e-12)
+    drawn = rng.integers(0, 200, 200)
+    weights = np.bincount(drawn, minlength=200)[None].astype(np.float64)
+    again = config().statistics(frame, facts)["matthews"](weights)[0]
+    assert again == pytest.approx(matthews_corrcoef(labels[drawn], predicted[drawn]), abs=1e-12)

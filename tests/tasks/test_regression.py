@@ -1,0 +1,90 @@
+"""Regression: scipy's correlations, weighted as resampling does it; the Learner's contract and its sums."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from seedbed.config import UserError
+from seedbed.corpora import Document
+from seedbed.tasks.correlations import pearson, spearman
+from seedbed.tasks.encoded import EncodedExamples
+from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
+from seedbed.tasks.prediction import predict
+from seedbed.tasks.regression import Regression, RegressionConfig
+from seedbed.tokenization import Vocabulary, load_tokenizer
+from tests.conformance import check_learner
+from tests.tasks.corpus import documents, write_backbone
+
+TASK = RegressionConfig.parse({"name": "regression", "pair": "second"}, where="task")
+ENCODER = EncoderClassifierConfig.parse({"name": "encoder", "weights": "pretrained"}, where="classifier")
+
+
+def test_correlations_are_scipys_with_ties_and_when_resampled() -> None:
+    from scipy.stats import pearsonr, spearmanr
+
+    rng = np.random.default_rng(1)
+    actual = rng.integers(0, 26, 300) / 5.0  # scores in fifths: ties
+    predicted = actual + rng.normal(0, 1, 300).round(1)
+    drawn = [np.arange(300), *(rng.integers(0, 300, 300) for _ in range(4))]
+    weights = np.stack([np.bincount(chosen, minlength=300) for chosen in drawn]).astype(np.float64)
+    for ours, theirs in ((pearson, pearsonr), (spearman, spearmanr)):
+        wanted = [theirs(actual[chosen], predicted[chosen]).statistic for chosen in drawn]
+        np.testing.assert_allclose(ours(actual, predicted, weights), wanted, atol=1e-12)
+    assert np.isnan(pearson(actual, np.ones(300))[0])
+
+
+def test_f1_at_a_threshold_is_scikit_learns() -> None:
+    from sklearn.metrics import f1_score
+
+    rng = np.random.default_rng(5)
+    actual = rng.integers(0, 26, 100) / 5.0
+    predicted = actual + rng.normal(0, 1, 100)
+    frame = pl.DataFrame({"label": actual, "predicted": predicted})
+    given = RegressionConfig.parse({"name": "regression", "threshold": 3.0}, where="task")
+    found = given.scores(frame, given.learn([]))
+    assert found["f1"] == pytest.approx(f1_score(actual >= 3, predicted >= 3), abs=1e-12)
+    assert "f1" not in TASK.scores(frame, TASK.learn([]))
+
+
+def test_a_score_that_is_no_number_is_the_users_fault() -> None:
+    with pytest.raises(UserError, match="score is 'high', expected a number"):
+        TASK.example(Document("d", "글", {"second": "둘", "score": "high"}), TASK.learn([]))
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, EncodedExamples]:
+    backbone = write_backbone(tmp_path_factory.mktemp("electra"))
+    found = [
+        Document(d.id, d.text, {"second": "둘째 글 😀", "score": str(n % 6 - 0.5)})
+        for n, d in enumerate(documents(4))
+    ]
+    facts = TASK.learn(found)
+    examples = TASK.examples(found, split="train", facts=facts)
+    pad_id = Vocabulary.load(backbone).pad_id
+    tokenizer = load_tokenizer(backbone)
+    return backbone, TASK.encode(examples, tokenizer, facts=facts, max_length=48, pad_id=pad_id)
+
+
+def test_keeps_the_contract_of_learners(encoded: tuple[Path, EncodedExamples]) -> None:
+    backbone, examples = encoded
+
+    def make() -> Regression:
+        return TASK.learner(ENCODER.network(backbone, "sequence", num_outputs=1, seed=1))
+
+    check_learner(make, examples.collate(np.arange(12)))
+
+
+def test_sums_of_scores_equal_predictions(encoded: tuple[Path, EncodedExamples]) -> None:
+    backbone, examples = encoded
+    learner = TASK.learner(ENCODER.network(backbone, "sequence", num_outputs=1, seed=1)).eval()
+    accumulator = learner.scores()
+    with torch.no_grad():
+        for batch in examples.batches():
+            learner.score(batch, accumulator)
+    predicted = np.array(predict(learner, examples, precision="fp32"))
+    results = accumulator.results()
+    assert results["loss"] == pytest.approx(((predicted - examples.labels) ** 2).mean(), rel=1e-6)
+    assert results["pearson"] == pytest.approx(pearson(examples.labels, predicted)[0], rel=1e-4)

@@ -1,0 +1,112 @@
+"""Networks from scratch as classifiers: the Learner's contract, their folders, and what they cannot give."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from seedbed.config import UserError
+from seedbed.tasks import FinetuneRecipe
+from seedbed.tasks.encoded import EncodedExamples
+from seedbed.tasks.examples import Example
+from seedbed.tasks.scratch_networks import RecurrentConfig, ScratchConfig, TextCNNConfig, WindowConfig
+from seedbed.tasks.sequence_classification import SequenceClassification
+from seedbed.tokenization import Vocabulary, load_tokenizer
+from tests.conformance import check_learner
+from tests.tasks.corpus import documents, write_backbone
+
+CONFIGS: list[ScratchConfig] = [
+    TextCNNConfig.parse({"name": "text_cnn", "embedding_size": 16, "num_filters": 8}, where="c"),
+    *(
+        RecurrentConfig.parse(
+            {"name": "recurrent", "cell": cell, "embedding_size": 16, "hidden_size": 8}, where="c"
+        )
+        for cell in ("rnn", "lstm", "gru")
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_backbone(tmp_path_factory.mktemp("electra"))
+
+
+@pytest.fixture(scope="module")
+def encoded(backbone: Path) -> EncodedExamples:
+    found = [Example(d.id, d.text, None, n % 3) for n, d in enumerate(documents(4))]
+    pad_id = Vocabulary.load(backbone).pad_id
+    return EncodedExamples.encode(found, load_tokenizer(backbone), max_length=24, pad_id=pad_id)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: getattr(c, "cell", c.name))
+def test_keeps_the_contract_of_learners_and_reads_what_it_wrote(
+    config: ScratchConfig, backbone: Path, encoded: EncodedExamples, tmp_path: Path
+) -> None:
+    def make() -> SequenceClassification:
+        return SequenceClassification(config.network(backbone, "sequence", num_outputs=3, seed=1))
+
+    check_learner(make, encoded.collate(np.arange(6)), learning_rate=1e-2, falls_to=0.7)
+    first = make().eval()
+    config.save(tmp_path, first.classifier, labels=("a", "b", "c"))
+    again = SequenceClassification(config.load(tmp_path, "sequence")).eval()
+    batch = encoded.collate(np.arange(5))
+    with torch.no_grad():
+        assert torch.equal(first.logits(batch), again.logits(batch))
+    other = config.network(backbone, "sequence", num_outputs=3, seed=2).state_dict()
+    assert not torch.equal(first.classifier.state_dict()["out.weight"], other["out.weight"])
+
+
+def test_a_damaged_folder_is_the_users_fault(backbone: Path, tmp_path: Path) -> None:
+    config = WindowConfig.parse({"name": "window", "embedding_size": 8}, where="c")
+    network = config.network(backbone, "tokens", num_outputs=3, seed=1)
+    config.save(tmp_path, network, labels=None)
+    wider = WindowConfig.parse({"name": "window", "embedding_size": 9}, where="c")
+    with pytest.raises(UserError, match="no window of this shape"):
+        wider.load(tmp_path, "tokens")
+    with pytest.raises(UserError, match="no window of this shape"):
+        config.load(tmp_path / "nowhere", "tokens")
+
+
+@pytest.mark.parametrize(
+    ("classifier", "task", "told"),
+    [
+        ({"name": "text_cnn"}, {"name": "token_classification"}, "text_cnn gives sequence, task token_clas"),
+        ({"name": "window"}, {"name": "classification"}, "window gives tokens, task classification asks"),
+        (
+            {"name": "tfidf"},
+            {"name": "regression"},
+            "tfidf gives a text its label, task regression asks more",
+        ),
+        (
+            {"name": "elmo", "weights": "pretrained", "reader": {"name": "mean"}},
+            {"name": "multi_label"},
+            "elmo gives a text its label, task multi_label asks more",
+        ),
+        (
+            {"name": "elmo", "weights": "pretrained", "reader": {"name": "mean"}},
+            {"name": "token_classification"},
+            "elmo gives a text its label, task token_classification asks more",
+        ),
+    ],
+)
+def test_a_classifier_that_cannot_answer_is_refused(
+    classifier: dict[str, Any], task: dict[str, Any], told: str
+) -> None:
+    values = {
+        "backbone": "any",
+        "corpus": "any",
+        "task": task,
+        "classifier": classifier,
+        "seeds": [1],
+        "max_length": 32,
+        "max_steps": 8,
+        "global_batch_size": 6,
+        "precision": "fp32",
+        "optimizer": {"name": "adamw", "learning_rate": 3e-3},
+        "schedule": {"name": "linear", "warmup_steps": 2},
+        "log_every": 4,
+    }
+    with pytest.raises(UserError, match=told):
+        FinetuneRecipe.parse(values, where="finetune.x")
