@@ -7,30 +7,22 @@ from typing import Literal
 
 from pydantic import Field
 
-from seedbed.config import Strict, UserError
+from seedbed.config import UserError
 from seedbed.corpora.base import Document, read_lines
-from seedbed.corpora.readers import matching, printed, reach
+from seedbed.corpora.readers import ObjectsConfig, matching
 
 
-class JsonConfig(Strict):
+class JsonConfig(ObjectsConfig):
     """An array of objects, held in memory as a whole; a dotted name reaches into nested objects."""
 
     name: Literal["json"]
     files: str = Field("**/*.json*", description="pattern below the source's folder")
-    text: str = "text"
-    id: str | None = Field(None, description="key of the id; default: file:number")
-    meta: tuple[str, ...] = Field((), description="keys kept with the document, under their last part")
 
     def read(self, folder: Path) -> Iterator[Document]:
         for path, name in matching(folder, self.files):
             for number, value in enumerate(self._array(path), 1):
                 where = f"{path}:item {number}"
-                text = reach(value, self.text, where)
-                if not isinstance(text, str):
-                    raise UserError(f"{where}: {self.text!r} is {type(text).__name__}, expected a string")
-                identity = f"{name}:{number}" if self.id is None else printed(reach(value, self.id, where))
-                meta = {key.rsplit(".", 1)[-1]: printed(reach(value, key, where)) for key in self.meta}
-                yield Document(identity, text, meta)
+                yield self._document(value, default_id=f"{name}:{number}", where=where)
 
     @staticmethod
     def _array(path: Path) -> list[object]:

@@ -12,14 +12,27 @@ from seedbed.config import Strict, UserError
 from seedbed.corpora.base import MAX_LINE_BYTES, Document, parse_object, read_lines
 
 
-class JsonlConfig(Strict):
+class ObjectsConfig(Strict):
+    """JSON objects as documents; a dotted name reaches into nested objects."""
+
+    text: str = "text"
+    id: str | None = Field(None, description="key of the id; default: file:number")
+    meta: tuple[str, ...] = Field((), description="keys kept with the document, under their last part")
+
+    def _document(self, value: object, *, default_id: str, where: str) -> Document:
+        text = reach(value, self.text, where)
+        if not isinstance(text, str):
+            raise UserError(f"{where}: {self.text!r} is {type(text).__name__}, expected a string")
+        identity = default_id if self.id is None else printed(reach(value, self.id, where))
+        meta = {key.rsplit(".", 1)[-1]: printed(reach(value, key, where)) for key in self.meta}
+        return Document(identity, text, meta)
+
+
+class JsonlConfig(ObjectsConfig):
     """One JSON object per line; a dotted name reaches into nested objects."""
 
     name: Literal["jsonl"]
     files: str = Field("**/*.jsonl*", description="pattern below the source's folder")
-    text: str = "text"
-    id: str | None = Field(None, description="key of the id; default: file:line")
-    meta: tuple[str, ...] = Field((), description="keys kept with the document, under their last part")
 
     def read(self, folder: Path) -> Iterator[Document]:
         for path, name in matching(folder, self.files):
@@ -28,12 +41,7 @@ class JsonlConfig(Strict):
                     continue
                 where = f"{path}:{number}"
                 value = parse_object(line, where)
-                text = reach(value, self.text, where)
-                if not isinstance(text, str):
-                    raise UserError(f"{where}: {self.text!r} is {type(text).__name__}, expected a string")
-                identity = f"{name}:{number}" if self.id is None else printed(reach(value, self.id, where))
-                meta = {key.rsplit(".", 1)[-1]: printed(reach(value, key, where)) for key in self.meta}
-                yield Document(identity, text, meta)
+                yield self._document(value, default_id=f"{name}:{number}", where=where)
 
 
 class TextConfig(Strict):

@@ -12,7 +12,7 @@ Shape legend: T characters of a batch of documents, W units (words or characters
 """
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedbed.evaluation.intervals import Estimate, proportion
+from seedbed.tokenization.encode import batches
 
 Unit = Literal["words", "characters"]
 Hashes = NDArray[np.uint64]
@@ -195,7 +196,7 @@ def contaminated(
     kinds = sorted({(split.unit, split.n) for split in splits})
     lookups = {kind: _Lookup.of([s for s in splits if (s.unit, s.n) == kind]) for kind in kinds}
     count = 0
-    for batch in _batches(documents):
+    for batch in batches(documents, characters=BATCH_CHARACTERS):
         count += len(batch)
         for unit in sorted({unit for unit, _ in kinds}):
             starts_D, units_W = units(batch, unit)
@@ -212,16 +213,3 @@ def contaminated(
             Contamination(split.task, corpus, split.unit, split.n, share, dirty, split.too_short, count)
         )
     return found
-
-
-def _batches(documents: Iterable[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    size = 0
-    for text in documents:
-        batch.append(text)
-        size += len(text)
-        if size >= BATCH_CHARACTERS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch

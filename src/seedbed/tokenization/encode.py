@@ -38,7 +38,7 @@ def encode_stream(
     """
     with ThreadPoolExecutor(1) as encoder:
         waiting = None
-        for batch in _batches(texts):
+        for batch in batches(texts, characters=_CHARACTERS_PER_BATCH):
             coming = encoder.submit(tokenizer.encode_batch_fast, batch, add_special_tokens=False)
             if waiting is not None:
                 yield _flat(waiting.result())
@@ -67,13 +67,14 @@ def encode_texts(
     return [(encoding.ids, encoding.type_ids) for encoding in encodings]
 
 
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+def batches(texts: Iterable[str], *, characters: int) -> Iterator[list[str]]:
+    """The texts in lists of at least so many characters, the last of fewer."""
     batch: list[str] = []
     size = 0
     for text in texts:
         batch.append(text)
         size += len(text)
-        if size >= _CHARACTERS_PER_BATCH:
+        if size >= characters:
             yield batch
             batch, size = [], 0
     if batch:

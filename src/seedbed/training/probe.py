@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from seedbed.config import Machine
 from seedbed.data.presentations import Presentations
 from seedbed.learner import Batch, Learner, Repeated
+from seedbed.training.arithmetic import settle_arithmetic
 from seedbed.training.recipe import Training, accumulation
 from seedbed.training.recomputation import recomputing
 from seedbed.training.validation import autocast
@@ -59,77 +60,64 @@ def probe(
     One micro-batch and one optimizer step are timed in turn, and a step is as many micro-batches as the
     machine file makes of it. What devices tell each other is not in it; their shares are reckoned.
     """
-    with recomputing(learner, enabled=machine.activation_checkpointing):
-        return _probe(learner, data, recipe, example_tokens, machine, label, seconds)
-
-
-def _probe(
-    learner: Learner,
-    data: Presentations,
-    recipe: Training,
-    example_tokens: int,
-    machine: Machine,
-    label: str,
-    seconds: float,
-) -> Probe:
-    torch.set_num_threads(machine.threads)
-    torch.set_float32_matmul_precision("medium" if machine.fp32_through_onednn else "highest")
+    settle_arithmetic(machine)
     device = torch.device("cuda" if machine.accelerator == "gpu" else "cpu")
     num_micro_batches = accumulation(recipe, machine, example_tokens, label)
     size = recipe.global_batch_size // (machine.world_size * num_micro_batches)
     batch = {name: value.to(device) for name, value in data.batch(0, size).items()}
-    learner.to(device).train()
-    optimizer = recipe.optimizer.build(learner)
-    loss = torch.compile(learner.training_loss) if machine.compile else learner.training_loss
-    counts = {name: value.to(device) for name, value in learner.counts(batch).items()}
+    with recomputing(learner, enabled=machine.activation_checkpointing):
+        learner.to(device).train()
+        optimizer = recipe.optimizer.build(learner)
+        loss = torch.compile(learner.training_loss) if machine.compile else learner.training_loss
+        counts = {name: value.to(device) for name, value in learner.counts(batch).items()}
 
-    def micro_batch() -> None:
-        with autocast(device, recipe.precision):
-            value = loss(batch, counts)["loss"]
-        torch.autograd.backward(value)
+        def micro_batch() -> None:
+            with autocast(device, recipe.precision):
+                value = loss(batch, counts)["loss"]
+            torch.autograd.backward(value)
 
-    def update() -> None:
-        nn.utils.clip_grad_norm_(learner.parameters(), recipe.gradient_clip)
-        optimizer.step()
-        optimizer.zero_grad()
+        def update() -> None:
+            nn.utils.clip_grad_norm_(learner.parameters(), recipe.gradient_clip)
+            optimizer.step()
+            optimizer.zero_grad()
 
-    def timed(work: Callable[[], None]) -> float:
-        started = time.perf_counter()
-        work()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter() - started
+        def timed(work: Callable[[], None]) -> float:
+            started = time.perf_counter()
+            work()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            return time.perf_counter() - started
 
-    saved = SavedBytes(learner)
-    with FlopCounterMode(display=False) as counter, saved.watching():
-        with autocast(device, recipe.precision):
-            value = learner.training_loss(batch, counts)["loss"]
-        torch.autograd.backward(value)
-    gradient_bytes = _bytes([p.grad for p in learner.parameters() if p.grad is not None])
-    update()
-    micro_batch()
-    update()
-    found: list[float] = []
-    before, started = _energy(), time.perf_counter()
-    while len(found) < LEAST_STEPS or time.perf_counter() - started < seconds:
-        found.append(num_micro_batches * timed(micro_batch) + timed(update))
-    watts = _watts(before, _energy(), time.perf_counter() - started)
-    state = [value for of_one in optimizer.state.values() for value in of_one.values()]
-    optimizer_bytes = _bytes(value for value in state if isinstance(value, Tensor))
-    if recipe.averaging:
-        optimizer_bytes += _bytes(parameter for parameter in learner.parameters() if parameter.requires_grad)
-    shards = machine.world_size if machine.strategy == "fsdp" else 1
-    fetched = _fetched_bytes(learner) if shards > 1 else 0
-    return Probe(
-        num_micro_batches=num_micro_batches,
-        flops=float(counter.get_total_flops()) * num_micro_batches * machine.world_size,
-        weight_bytes=-(-_bytes(learner.parameters()) // shards) + fetched,
-        gradient_bytes=-(-gradient_bytes // shards) + fetched,
-        optimizer_bytes=-(-optimizer_bytes // shards),
-        activation_bytes=saved.total,
-        step_seconds=tuple(found),
-        joules=None if watts is None else watts * statistics.median(found),
-    )
+        saved = SavedBytes(learner)
+        with FlopCounterMode(display=False) as counter, saved.watching():
+            with autocast(device, recipe.precision):
+                value = learner.training_loss(batch, counts)["loss"]
+            torch.autograd.backward(value)
+        gradient_bytes = _bytes([p.grad for p in learner.parameters() if p.grad is not None])
+        update()
+        micro_batch()
+        update()
+        found: list[float] = []
+        before, started = _energy(), time.perf_counter()
+        while len(found) < LEAST_STEPS or time.perf_counter() - started < seconds:
+            found.append(num_micro_batches * timed(micro_batch) + timed(update))
+        watts = _watts(before, _energy(), time.perf_counter() - started)
+        state = [value for of_one in optimizer.state.values() for value in of_one.values()]
+        optimizer_bytes = _bytes(value for value in state if isinstance(value, Tensor))
+        if recipe.averaging:
+            optimizer_bytes += _bytes(weight for weight in learner.parameters() if weight.requires_grad)
+        shards = machine.world_size if machine.strategy == "fsdp" else 1
+        fetched = _fetched_bytes(learner) if shards > 1 else 0
+        return Probe(
+            num_micro_batches=num_micro_batches,
+            flops=float(counter.get_total_flops()) * num_micro_batches * machine.world_size,
+            weight_bytes=-(-_bytes(learner.parameters()) // shards) + fetched,
+            gradient_bytes=-(-gradient_bytes // shards) + fetched,
+            optimizer_bytes=-(-optimizer_bytes // shards),
+            activation_bytes=saved.total,
+            step_seconds=tuple(found),
+            joules=None if watts is None else watts * statistics.median(found),
+        )
 
 
 def count_flops(learner: Learner, batch: Batch) -> int:

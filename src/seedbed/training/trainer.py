@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.plugins import environments
 from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 
@@ -23,6 +22,7 @@ from seedbed.data.presentations import Presentations, steps
 from seedbed.learner import Batch, Learner
 from seedbed.tracking import Run
 from seedbed.training import checkpoint
+from seedbed.training.arithmetic import settle_arithmetic
 from seedbed.training.bookkeeping import Bookkeeper, OnValid
 from seedbed.training.module import Plan, TrainingModule
 from seedbed.training.recipe import Training, accumulation
@@ -65,8 +65,7 @@ def train(
     Raises Interrupted after SIGTERM or SIGUSR1 (state saved), UserError when the loss diverges.
     """
     _quiet_lightning()
-    torch.set_num_threads(machine.threads)
-    torch.set_float32_matmul_precision("medium" if machine.fp32_through_onednn else "highest")
+    settle_arithmetic(machine)
     rank, world = rank_and_world()
     if world != machine.world_size:
         raise UserError(
