@@ -1,6 +1,7 @@
 """Small made-up findings that the tests of this folder share."""
 
 import datetime
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -8,8 +9,11 @@ import polars as pl
 from seedbed.evaluation import EvaluateRecipe
 from seedbed.evaluation.assess import assess_panel, assess_text
 from seedbed.evaluation.classification import Classified
-from seedbed.evaluation.examine import Evidence, contamination, examine
+from seedbed.evaluation.examine import Evidence, contamination, examine, examine_answers
 from seedbed.evaluation.findings import ALL, Contaminated, CorpusCounts, Curve, Findings, Lineage
+from seedbed.evaluation.intervals import Floats
+from seedbed.evaluation.predicted import Predicted
+from seedbed.evaluation.scored import Answered, Judge, WeightedScores
 from seedbed.evaluation.series import Forecasted, score_series
 from seedbed.evaluation.text_slices import Text
 
@@ -105,7 +109,31 @@ def probable(frame: pl.DataFrame, *, sure: float = 0.9) -> pl.DataFrame:
     )
 
 
-def evidence(runs: list[Classified]) -> dict[str, Evidence]:
+def judge() -> Judge:
+    """Answers are right or wrong, as exact match of answers is; and a score that counts by pieces."""
+
+    def statistics(part: pl.DataFrame) -> WeightedScores:
+        right_N = (part["label"] == part["predicted"]).to_numpy().astype(np.float64)
+        return {
+            "exact_match": lambda weights_BN: weights_BN @ right_N / weights_BN.sum(1),
+            "f1": lambda weights_BN: weights_BN @ (0.5 + right_N / 2) / weights_BN.sum(1),
+        }
+
+    def words(part: pl.DataFrame) -> tuple[list[str], list[str]]:
+        actual, predicted = (["<b>답</b> " + str(v) for v in part[c]] for c in ("label", "predicted"))
+        return actual, predicted
+
+    def misses(part: pl.DataFrame) -> Floats:
+        return (part["label"] - part["predicted"]).abs().to_numpy().astype(np.float64)
+
+    return Judge("exact_match", statistics, words, misses)
+
+
+def answered(run: str, accuracy: float, **options: int) -> Answered:
+    return Answered.of(predictions(accuracy, **options), run=run, task="korquad", judge=judge())
+
+
+def evidence(runs: Sequence[Predicted]) -> dict[str, Evidence]:
     """Texts of three scripts, some with unknown pieces; valid predictions like those on test."""
     found = {}
     for run in runs:
@@ -118,14 +146,15 @@ def evidence(runs: list[Classified]) -> dict[str, Evidence]:
     return found
 
 
-def contaminated(runs: list[Classified]) -> list[Contaminated]:
+def contaminated(runs: Sequence[Predicted]) -> list[Contaminated]:
     known = evidence(runs)
     return contamination(runs, known, lambda corpus: [known[runs[0].run].texts["d0001"].text * 9], RECIPE)
 
 
 def findings() -> Findings:
     runs = [classified("electra-topics", 0.8), classified("scratch-topics", 0.5, stream=1)]
-    tasks, verdicts = assess_text(runs, RECIPE)
+    others = [answered("electra-korquad", 0.8), answered("scratch-korquad", 0.5, stream=1)]
+    tasks, scored, verdicts = assess_text([*runs, *others], RECIPE)
     tasks = examine(tasks, evidence(runs), RECIPE)
     result, of_panel = assess_panel(*forecasted(), RECIPE)
     verdicts += of_panel
@@ -150,8 +179,9 @@ def findings() -> Findings:
         pretraining={"electra": {"valid/loss": 5.0}},
         corpora=[CorpusCounts("docs", {"train": 10, "valid": 1, "test": 1}, {"too short": 3})],
         lineage=[Lineage("finetune", "electra-topics", "ab" * 16, {"data/clean/docs": "cd" * 16})],
-        contamination=contaminated(runs),
+        contamination=contaminated([*runs, *others]),
         commit="0" * 40,
         lock_digest="1" * 64,
         fingerprint="f" * 16,
+        scored=examine_answers(scored, evidence(others), RECIPE),
     )

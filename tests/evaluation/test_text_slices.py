@@ -7,7 +7,7 @@ import pytest
 
 from seedbed.evaluation.report import render
 from seedbed.evaluation.text_slices import Text, errors, named, script, shown, slices
-from tests.evaluation.examples import HOSTILE, LABELS, classified, findings
+from tests.evaluation.examples import HOSTILE, LABELS, answered, classified, findings
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,29 @@ def test_every_example_falls_in_one_slice_of_a_kind_and_accuracies_are_theirs():
     found = slices(run, texts, unknown, confidence=0.95, resamples=200, seed=0)
     kinds = {kind: [s for s in found if s.kind == kind] for kind in ("script", "unknown pieces")}
     for parts in kinds.values():
-        assert sum(s.accuracy.n for s in parts) == run.n
-        assert all(s.accuracy.low <= s.accuracy.value <= s.accuracy.high for s in parts)
+        assert sum(s.score.n for s in parts) == run.n
+        assert all(s.score.low <= s.score.value <= s.score.high for s in parts)
     right_SN = run.predicted_SN == run.labels_N
     hangul = next(s for s in kinds["script"] if s.name == "Hangul")
-    assert hangul.accuracy.value == pytest.approx(right_SN[:, 1::2].mean())
+    assert hangul.score.value == pytest.approx(right_SN[:, 1::2].mean())
     known = dict.fromkeys(run.ids, 0.0)
     same = slices(run, {i: Text("한국어") for i in run.ids}, known, confidence=0.95, resamples=200, seed=0)
     assert same == []
+
+
+def test_answers_that_are_no_labels_have_slices_and_errors_too():
+    run = answered("electra", 0.7, seeds=3)
+    texts = {i: Text("한국어" if n % 2 else "english") for n, i in enumerate(run.ids)}
+    found = slices(run, texts, dict.fromkeys(run.ids, 0.0), confidence=0.95, resamples=200, seed=0)
+    right_SN = np.stack([(part["label"] == part["predicted"]).to_numpy() for part in run.parts])
+    hangul = next(s for s in found if s.name == "Hangul")
+    assert (hangul.metric, hangul.score.n) == ("exact_match", 60)
+    assert hangul.score.value == pytest.approx(right_SN[:, 1::2].mean())
+    wrong = errors(run, texts)
+    assert len(wrong) == int((2 * (~right_SN).sum(0) > 3).sum()) > 0
+    # of as many wrong seeds, an answer that is further off comes first: class 2 for class 0 is two off
+    off = [abs(int(e.label[-1]) - int(e.predicted[-1])) for e in wrong if e.wrong == 3]
+    assert off == sorted(off, reverse=True) and set(off) == {1, 2}
 
 
 def test_errors_are_those_that_most_seeds_make():

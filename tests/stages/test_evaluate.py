@@ -17,7 +17,8 @@ from seedbed.config import Machine
 from seedbed.evaluation import EvaluateRecipe
 from seedbed.forecasting import LongConfig
 from seedbed.stages import evaluate
-from seedbed.tasks import Example
+from seedbed.tasks import Example, TaskFacts
+from seedbed.tasks.prediction import write_facts
 from seedbed.tasks.topics import TopicsConfig
 from seedbed.workspace import Workspace, artifact, write_json
 
@@ -100,6 +101,7 @@ def make(root: Path) -> tuple[Workspace, Any]:
         folder = root / "models/finetune" / name
         folder.mkdir(parents=True)
         write_json(folder / "metrics.json", {"valid/accuracy": accuracy})
+        write_facts(folder, TaskFacts(labels=("가", "<나>", "다")))
         shares = {"probability_0": [0.6], "probability_1": [0.3], "probability_2": [0.1]}
         row = pl.DataFrame({"seed": [0], "id": ["v0"], "label": [0], "predicted": [0], **shares})
         pl.concat([row, row.with_columns(seed=pl.lit(1, pl.Int64))]).write_parquet(
@@ -145,7 +147,6 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluate, "predict_test", predicted)
         patch.setattr(evaluate, "test_examples", looked_at)
-        patch.setattr(evaluate, "label_names", lambda folder: ("가", "<나>", "다"))
         workspace, lock = make(tmp_path_factory.mktemp("project"))
         evaluate.run(workspace, RECIPE, lock)
         yield workspace, lock
@@ -168,7 +169,7 @@ def test_it_writes_what_the_contract_names(done: Any) -> None:
     tables = {p.stem: pl.read_csv(p) for p in (workspace.out / "tables").glob("*.csv")}
     dirty = tables["contamination"].row(0, named=True)
     assert (dirty["corpus"], dirty["task"], dirty["examples"], dirty["dirty"]) == ("docs", "topics", 90, 1)
-    assert dirty["unit"] == "characters" and dirty["clean_n"] == 89
+    assert dirty["unit"] == "characters" and (dirty["clean_n"], dirty["metric"]) == (89, "accuracy")
     wrong = tables["errors"].row(0, named=True)
     assert wrong["text"] == text_of(int(wrong["id"][1:])) and wrong["label"] != wrong["predicted"]
     assert set(tables["text_slices"]["kind"]) == {"length", "unknown pieces"}

@@ -89,6 +89,7 @@ def test_answers_of_one_article_are_in_one_split(real_mirror: str, tmp_path: Pat
 def test_the_official_score_of_each_benchmark() -> None:
     scores = {corpus: task_of(task, corpus).task for corpus, (_, task, _, _) in SETS.items()}
     found = {corpus: getattr(task, "metric", None) for corpus, task in scores.items()}
-    assert found["cola"] == "matthews" and found["mrpc"] == "f1" and found["stsb"] == "pearson"
+    assert found["cola"] == "matthews" and found["mrpc"] == "accuracy_f1"
+    assert found["stsb"] == "pearson_spearman"
     assert found["nsmc_labelled"] == found["sst2"] == found["wnli"] == "accuracy"
     assert found["klue_ner"] == "entity_macro_f1" and found["gum_ner"] == "entity_f1"

@@ -7,7 +7,24 @@ from pydantic import Field
 
 from seedbed.config import Strict, UserError
 
-Score = Literal["accuracy", "macro_f1", "matthews", "smape", "mase", "owa"]
+Score = Literal[
+    "accuracy",
+    "f1",
+    "accuracy_f1",
+    "macro_f1",
+    "micro_f1",
+    "matthews",
+    "pearson",
+    "spearman",
+    "pearson_spearman",
+    "entity_f1",
+    "entity_macro_f1",
+    "unit_macro_f1",
+    "exact_match",
+    "smape",
+    "mase",
+    "owa",
+]
 
 
 class Pair(Strict):
@@ -19,7 +36,9 @@ class Pair(Strict):
 
     a: str
     b: str
-    metric: Score | None = Field(None, description="default: accuracy for text, OWA (else sMAPE) for series")
+    metric: Score | None = Field(
+        None, description="default: the task's official score for text, OWA (else sMAPE) for series"
+    )
 
 
 class EvaluateRecipe(Strict):

@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import partial
 
 import polars as pl
 
-from seedbed.evaluation import EvaluateRecipe, classification, contests, matching, series
+from seedbed.config import UserError
+from seedbed.evaluation import EvaluateRecipe, classification, contests, matching, predicted, series
 from seedbed.evaluation.classification import Classified
 from seedbed.evaluation.comparisons import Verdict, compare, corrected
-from seedbed.evaluation.findings import ALL, PanelResult, SeriesResult, TextResult
+from seedbed.evaluation.findings import ALL, PanelResult, Scored, SeriesResult, TextResult
 from seedbed.evaluation.intervals import Draws, Estimate, estimates
-from seedbed.evaluation.randomisation import holm, more_seeds, randomisation
+from seedbed.evaluation.predicted import Predicted
+from seedbed.evaluation.randomisation import holm, more_seeds
 from seedbed.evaluation.series import Forecasted
 from seedbed.evaluation.slices import Sampling, slices
 
@@ -19,32 +20,43 @@ HIGHER_IS_BETTER = frozenset(classification.SCORES)
 
 
 def assess_text(
-    runs: Sequence[Classified], recipe: EvaluateRecipe
-) -> tuple[dict[str, list[TextResult]], list[Verdict]]:
-    """Scores by task and run, and the verdicts of the pairs that share their test examples."""
-    draws = {run.run: classification.draw(run, resamples=recipe.resamples, seed=recipe.seed) for run in runs}
+    runs: Sequence[Predicted], recipe: EvaluateRecipe
+) -> tuple[dict[str, list[TextResult]], list[Scored], list[Verdict]]:
+    """Scores by task and run, those of answers that are no labels, and the verdicts over all of them."""
+    draws = {run.run: predicted.draw(run, resamples=recipe.resamples, seed=recipe.seed) for run in runs}
     tasks: dict[str, list[TextResult]] = {}
+    answered: list[Scored] = []
     for run in sorted(runs, key=lambda r: (r.task, r.run)):
-        scores = classification.score(run, draws[run.run], confidence=recipe.confidence, seed=recipe.seed)
-        tasks.setdefault(run.task, []).append(TextResult(run, scores))
-    named = {run.run: run for run in runs}
-    verdicts = []
+        scores = predicted.score(run, draws[run.run], confidence=recipe.confidence, seed=recipe.seed)
+        if isinstance(run, Classified):
+            tasks.setdefault(run.task, []).append(TextResult(run, scores))
+        else:
+            answered.append(Scored(run, scores))
+    return tasks, answered, _text_verdicts({run.run: run for run in runs}, draws, recipe)
+
+
+def _text_verdicts(
+    named: Mapping[str, Predicted], draws: Mapping[str, Draws], recipe: EvaluateRecipe
+) -> list[Verdict]:
+    """Of the pairs that share their test examples, on the official score unless another is named."""
+    verdicts: list[Verdict] = []
+    bands = {str(metric): width for metric, width in recipe.equivalence.items()}
+    asked: set[tuple[frozenset[str], str]] = set()
     for i, pair in enumerate(recipe.finetune):
-        metric = pair.metric or "accuracy"
         for a, b in matching(pair, sorted(named), f"evaluate.finetune.{i}"):
-            if not named[a].comparable(named[b]):
+            metric = pair.metric or named[a].headline
+            # two patterns may meet the same pair, from either side
+            if not named[a].comparable(named[b]) or (frozenset((a, b)), metric) in asked:
                 continue
-            p_value = randomisation(
-                named[a],
-                named[b],
-                partial(classification.of_counts, metric=metric),
-                shuffles=recipe.resamples,
-                seed=recipe.seed,
-            )
-            column = classification.SCORES.index(metric)
-            seeds = more_seeds(
-                draws[a], draws[b], column=column, confidence=recipe.confidence, power=recipe.power
-            )
+            asked.add((frozenset((a, b)), metric))
+            if metric not in named[a].score_names:
+                if "*" in pair.a + pair.b:
+                    continue
+                raise UserError(
+                    f"evaluate.finetune.{i}.metric: {metric} is no score of {a}; it has "
+                    f"{', '.join(named[a].score_names)}"
+                )
+            column = named[a].score_names.index(metric)
             verdicts.append(
                 compare(
                     draws[a],
@@ -56,15 +68,19 @@ def assess_text(
                     metric=metric,
                     column=column,
                     higher_is_better=True,
-                    equivalence=recipe.equivalence.get(metric, 0.0),
+                    equivalence=bands.get(metric, 0.0),
                     confidence=recipe.confidence,
                     seed=recipe.seed,
-                    p_value=p_value,
-                    more_seeds=seeds,
+                    p_value=predicted.p_value(
+                        named[a], named[b], metric, shuffles=recipe.resamples, seed=recipe.seed
+                    ),
+                    more_seeds=more_seeds(
+                        draws[a], draws[b], column=column, confidence=recipe.confidence, power=recipe.power
+                    ),
                 )
             )
     adjusted = holm([verdict.p_value for verdict in verdicts])
-    return tasks, [
+    return [
         corrected(verdict, p, confidence=recipe.confidence)
         for verdict, p in zip(verdicts, adjusted, strict=True)
     ]

@@ -24,6 +24,8 @@ from seedbed.evaluation.intervals import (
 )
 
 SCORES = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "matthews")
+OF_TWO = ("f1", "accuracy_f1")
+"""Of the last of two classes, and its mean with accuracy; told where they are the official score."""
 BOUNDS = {"matthews": (-1.0, 1.0)}
 
 
@@ -40,9 +42,19 @@ class Classified:
     seeds: tuple[int, ...]
     frame: pl.DataFrame
     """As it came, with whatever probabilities it holds."""
+    headline: str = "accuracy"
+    """The official score."""
 
     @classmethod
-    def of(cls, frame: pl.DataFrame, *, run: str, task: str, label_names: Sequence[str]) -> "Classified":
+    def of(
+        cls,
+        frame: pl.DataFrame,
+        *,
+        run: str,
+        task: str,
+        label_names: Sequence[str],
+        headline: str = "accuracy",
+    ) -> "Classified":
         """Check and align a frame of predictions; UserError where seeds saw different examples."""
         if frame.is_empty():
             raise UserError(f"finetune {run}: no test predictions; the test split of {task} is empty")
@@ -65,11 +77,17 @@ class Classified:
             predicted_SN=np.stack([part["predicted"].to_numpy().astype(np.int64) for part in parts]),
             seeds=tuple(int(part["seed"][0]) for part in parts),
             frame=frame,
+            headline=headline,
         )
 
     @property
     def n(self) -> int:
         return len(self.labels_N)
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """SCORES, and of OF_TWO what the official score is made of."""
+        return SCORES + OF_TWO[: OF_TWO.index(self.headline) + 1 if self.headline in OF_TWO else 0]
 
     def confusion(self) -> metrics.Counts:
         """Counts (C, C) added over seeds."""
@@ -92,16 +110,17 @@ class Classified:
             frame=self.frame.filter(pl.col("id").cast(pl.String).is_in(ids)),
         )
 
-    def comparable(self, other: "Classified") -> bool:
+    def comparable(self, other: object) -> bool:
         return (
-            self.task == other.task
+            isinstance(other, Classified)
+            and (self.task, self.headline) == (other.task, other.headline)
             and self.ids == other.ids
             and np.array_equal(self.labels_N, other.labels_N)
         )
 
 
 def statistic(run: Classified) -> Statistic:
-    """SCORES, then precision, recall and F1 of each class, of weighted examples."""
+    """SCORES, OF_TWO, then precision, recall and F1 of each class, of weighted examples."""
     classes = len(run.label_names)
     orders, starts, cells = [], [], []
     for predicted_N in run.predicted_SN:
@@ -127,12 +146,14 @@ def _scores(counts_BCC: Floats) -> Floats:
     accuracy = np.trace(counts_BCC, axis1=1, axis2=2) / counts_BCC.sum((1, 2))
     macro = metrics.precision_recall_f1(counts_BCC, average="macro")
     each = metrics.precision_recall_f1(counts_BCC)
-    return np.column_stack([accuracy, *macro, metrics.matthews_correlation(counts_BCC), *each])
+    last = each[2][:, -1]
+    of_two = (last, (accuracy + last) / 2)
+    return np.column_stack([accuracy, *macro, metrics.matthews_correlation(counts_BCC), *of_two, *each])
 
 
 def of_counts(counts_BCC: Floats, *, metric: str) -> Floats:
-    """One of SCORES (B,) of confusion counts."""
-    return np.asarray(_scores(counts_BCC)[:, SCORES.index(metric)])
+    """One of SCORES and OF_TWO (B,) of confusion counts."""
+    return np.asarray(_scores(counts_BCC)[:, (*SCORES, *OF_TWO).index(metric)])
 
 
 def draw(run: Classified, *, resamples: int, seed: int) -> Draws:
@@ -141,12 +162,13 @@ def draw(run: Classified, *, resamples: int, seed: int) -> Draws:
 
 
 def score(run: Classified, draws: Draws, *, confidence: float, seed: int) -> dict[str, Estimate]:
-    """SCORES by name, then `precision/<label>`, `recall/<label>`, `f1/<label>`."""
+    """`run.score_names` by name, then `precision/<label>`, `recall/<label>`, `f1/<label>`."""
     kinds = ("precision", "recall", "f1")
-    names = [*SCORES, *(f"{kind}/{label}" for kind in kinds for label in run.label_names)]
+    names = [*SCORES, *OF_TWO, *(f"{kind}/{label}" for kind in kinds for label in run.label_names)]
     unit = estimates(draws, confidence=confidence, seed=seed, bounds=(0.0, 1.0))
     wide = estimates(draws, confidence=confidence, seed=seed, bounds=(-1.0, 1.0))
-    made = {name: wide[i] if name in BOUNDS else unit[i] for i, name in enumerate(names)}
+    kept = {*run.score_names, *names[len(SCORES + OF_TWO) :]}
+    made = {name: wide[i] if name in BOUNDS else unit[i] for i, name in enumerate(names) if name in kept}
     hits = int(np.sum(run.predicted_SN[0] == run.labels_N))
     # One model's accuracy is a plain proportion; so is one that no resample can move.
     if len(run.seeds) == 1 or made["accuracy"].value in (0.0, 1.0):

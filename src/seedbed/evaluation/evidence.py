@@ -5,7 +5,7 @@ from math import nan
 from typing import Any
 
 from seedbed.evaluation.calibration import Calibrated
-from seedbed.evaluation.findings import Findings
+from seedbed.evaluation.findings import Findings, Scored, TextResult
 from seedbed.evaluation.intervals import Estimate
 
 Row = dict[str, Any]
@@ -13,11 +13,11 @@ Row = dict[str, Any]
 ESTIMATE = ("value", "low", "high", "n", "seeds", "how")
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "calibration": ("task", "run", "measure", "scaled", *ESTIMATE, "temperatures", "expected"),
-    "text_slices": ("task", "run", "kind", "slice", *ESTIMATE),
+    "text_slices": ("task", "run", "kind", "slice", "metric", *ESTIMATE),
     "errors": ("task", "run", "id", "label", "predicted", "wrong", "seeds", "text", "pair"),
     "contamination": (
         *("task", "corpus", "unit", "n_gram", "examples", "dirty", "share", "low", "high", "too_short"),
-        *("documents", "run", "clean_accuracy", "clean_low", "clean_high", "clean_n"),
+        *("documents", "run", "metric", "clean", "clean_low", "clean_high", "clean_n"),
     ),
 }
 """The tables by name, each with its columns."""
@@ -68,9 +68,9 @@ def calibration_rows(findings: Findings) -> list[Row]:
 def slice_rows(findings: Findings) -> list[Row]:
     return [
         {"task": task, "run": result.predictions.run, "kind": part.kind, "slice": part.name}
-        | _estimate(part.accuracy)
-        for task, results in findings.tasks.items()
-        for result in results
+        | {"metric": part.metric}
+        | _estimate(part.score)
+        for task, result in _text_results(findings)
         for part in result.slices
     ]
 
@@ -80,10 +80,14 @@ def error_rows(findings: Findings) -> list[Row]:
     return [
         {"task": task, "run": result.predictions.run, "text": error.text.text, "pair": error.text.pair or ""}
         | {name: getattr(error, name) for name in ("id", "label", "predicted", "wrong", "seeds")}
-        for task, results in findings.tasks.items()
-        for result in results
+        for task, result in _text_results(findings)
         for error in result.errors
     ]
+
+
+def _text_results(findings: Findings) -> list[tuple[str, TextResult | Scored]]:
+    labelled = [(task, result) for task, results in findings.tasks.items() for result in results]
+    return [*labelled, *((one.predictions.task, one) for one in findings.scored)]
 
 
 def contamination_rows(findings: Findings) -> list[Row]:
@@ -103,9 +107,10 @@ def contamination_rows(findings: Findings) -> list[Row]:
             "high": found.dirty.high,
             "too_short": found.too_short,
             "documents": found.num_documents,
+            "metric": one.metric,
         }
         for run, e in (one.clean or {"": Estimate(nan, nan, nan, 0)}).items():
-            clean = {"clean_accuracy": e.value, "clean_low": e.low, "clean_high": e.high, "clean_n": e.n}
+            clean = {"clean": e.value, "clean_low": e.low, "clean_high": e.high, "clean_n": e.n}
             rows.append(facts | {"run": run} | clean)
     return rows
 

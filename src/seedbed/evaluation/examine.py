@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from seedbed.evaluation import EvaluateRecipe, classification
+from seedbed.evaluation import EvaluateRecipe
 from seedbed.evaluation.calibration import calibrate
-from seedbed.evaluation.classification import Classified
 from seedbed.evaluation.contamination import Split, contaminated
-from seedbed.evaluation.findings import Contaminated, TextResult
+from seedbed.evaluation.findings import Contaminated, Scored, TextResult
 from seedbed.evaluation.intervals import Estimate
+from seedbed.evaluation.predicted import Predicted, headline
 from seedbed.evaluation.text_slices import Text, errors, slices
 
 
@@ -51,14 +51,33 @@ def examine(
     return made
 
 
+def examine_answers(
+    scored: Sequence[Scored], evidence: Mapping[str, Evidence], recipe: EvaluateRecipe
+) -> list[Scored]:
+    """The same of answers that are no labels; a probability of being right they do not have."""
+    made = []
+    for one in scored:
+        run, known = one.predictions, evidence[one.predictions.run]
+        parts = slices(
+            run,
+            known.texts,
+            known.unknown,
+            confidence=recipe.confidence,
+            resamples=recipe.resamples,
+            seed=recipe.seed,
+        )
+        made.append(replace(one, slices=parts, errors=errors(run, known.texts)))
+    return made
+
+
 def contamination(
-    runs: Sequence[Classified],
+    runs: Sequence[Predicted],
     evidence: Mapping[str, Evidence],
     documents: Callable[[str], Iterable[str]],
     recipe: EvaluateRecipe,
 ) -> list[Contaminated]:
     """Each pretraining corpus, read once by `documents`, against the test splits of its runs."""
-    groups: dict[str, dict[str, list[Classified]]] = {}
+    groups: dict[str, dict[str, list[Predicted]]] = {}
     for run in runs:
         corpus = evidence[run.run].pretrained_on
         if corpus is not None:
@@ -72,17 +91,17 @@ def contamination(
             splits.append(Split.of(task, {i: texts[i].whole for i in first.ids}))
         for result in contaminated(splits, corpus, documents(corpus), confidence=recipe.confidence):
             of_task = [run for run in tasks[result.task] if run.comparable(tasks[result.task][0])]
-            found.append(Contaminated(result, _clean(of_task, result.dirty_ids, recipe)))
+            clean = _clean(of_task, result.dirty_ids, recipe)
+            found.append(Contaminated(result, clean, of_task[0].headline))
     return found
 
 
-def _clean(runs: Sequence[Classified], dirty: frozenset[str], recipe: EvaluateRecipe) -> dict[str, Estimate]:
+def _clean(runs: Sequence[Predicted], dirty: frozenset[str], recipe: EvaluateRecipe) -> dict[str, Estimate]:
     scores = {}
     for run in runs:
         places = [i for i, identity in enumerate(run.ids) if identity not in dirty]
         if places:
-            part = run.subset(places)
-            draws = classification.draw(part, resamples=recipe.resamples, seed=recipe.seed)
-            made = classification.score(part, draws, confidence=recipe.confidence, seed=recipe.seed)
-            scores[run.run] = made["accuracy"]
+            scores[run.run] = headline(
+                run.subset(places), confidence=recipe.confidence, resamples=recipe.resamples, seed=recipe.seed
+            )
     return scores

@@ -11,7 +11,7 @@ from seedbed.evaluation.comparisons import Verdict
 from seedbed.evaluation.contamination import Contamination
 from seedbed.evaluation.contests import Rank, Test
 from seedbed.evaluation.intervals import Estimate
-from seedbed.evaluation.scored import Scored
+from seedbed.evaluation.scored import Answered
 from seedbed.evaluation.series import Forecasted
 from seedbed.evaluation.slices import Slice
 from seedbed.evaluation.text_slices import Error, TextSlice
@@ -26,6 +26,16 @@ class TextResult:
     scores: Mapping[str, Estimate]
     calibrated: Calibrated | None = None
     """None where the predictions come without probabilities."""
+    slices: Sequence[TextSlice] = ()
+    errors: Sequence[Error] = ()
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A run whose answers are more than a label."""
+
+    predictions: Answered
+    scores: Mapping[str, Estimate]
     slices: Sequence[TextSlice] = ()
     errors: Sequence[Error] = ()
 
@@ -92,7 +102,8 @@ class Contaminated:
 
     found: Contamination
     clean: Mapping[str, Estimate]
-    """Accuracy by run; none where every example is dirty."""
+    """The official score by run; none where every example is dirty."""
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True)

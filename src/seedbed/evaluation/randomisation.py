@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from math import inf, nan
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse, stats
 
 from seedbed.evaluation.classification import Classified
 from seedbed.evaluation.intervals import CHUNK_NUMBERS, Draws, Floats, own_variance, seed_variance
+from seedbed.evaluation.scored import Answered
 
 MOST_SEEDS = 1000
 """Beyond this many seeds on either side, more examples are the better purchase."""
@@ -49,14 +51,49 @@ def randomisation(
             sides.append(metric(whole_BC.reshape(-1, classes, classes)))
         return sides[0] - sides[1]
 
-    observed = abs(float(difference(np.zeros((1, len(cells))))[0]))
-    rng = np.random.default_rng([seed, a.n])
-    rows = max(1, min(shuffles, CHUNK_NUMBERS // max(a.n, classes * classes)))
+    return _share(
+        lambda swapped_BN: difference(swapped_BN @ change_NK),
+        n=a.n,
+        width=max(a.n, classes * classes),
+        shuffles=shuffles,
+        seed=seed,
+    )
+
+
+def of_answers(a: Answered, b: Answered, metric: str, *, shuffles: int, seed: int) -> float:
+    """The same test where answers are no labels: `metric` is taken of the rows of all seeds of a side at
+    once, each example weighing one in all, and a shuffle exchanges all rows of an example or none.
+
+    nan where the metric is not defined on the data (a correlation with what does not vary).
+    """
+    score = a.judge.statistics(pl.concat([*a.parts, *b.parts]))[metric]
+
+    def difference(swapped_BN: Floats) -> Floats:
+        sides = []
+        for of_a, of_b in ((1 - swapped_BN, swapped_BN), (swapped_BN, 1 - swapped_BN)):
+            columns = [of_a / len(a.seeds)] * len(a.seeds) + [of_b / len(b.seeds)] * len(b.seeds)
+            sides.append(score(np.concatenate(columns, axis=1)))
+        return np.asarray(sides[0] - sides[1])
+
+    width = a.n * (len(a.seeds) + len(b.seeds))
+    return _share(difference, n=a.n, width=width, shuffles=shuffles, seed=seed)
+
+
+def _share(difference: Callable[[Floats], Floats], *, n: int, width: int, shuffles: int, seed: int) -> float:
+    """The share of shuffles, the data themselves among them, whose difference is as large as the one seen.
+
+    `difference` maps which examples are exchanged (B, N) to differences (B,); it holds `width` numbers a row.
+    """
+    observed = abs(float(difference(np.zeros((1, n)))[0]))
+    if observed != observed:
+        return nan
+    rng = np.random.default_rng([seed, n])
+    rows = max(1, min(shuffles, CHUNK_NUMBERS // width))
     extreme = 0
     for first in range(0, shuffles, rows):
-        swapped_BN = rng.integers(0, 2, (min(rows, shuffles - first), a.n)).astype(np.float64)
-        # sums of the same numbers in another order may differ in their last bits
-        extreme += int(np.sum(np.abs(difference(swapped_BN @ change_NK)) >= observed - 1e-12))
+        swapped_BN = rng.integers(0, 2, (min(rows, shuffles - first), n)).astype(np.float64)
+        # sums of the same numbers in another order may differ in their last bits; nan is no less extreme
+        extreme += int(np.sum(~(np.abs(difference(swapped_BN)) < observed - 1e-12)))
     return (extreme + 1) / (shuffles + 1)
 
 

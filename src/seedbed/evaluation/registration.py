@@ -4,15 +4,14 @@ import re
 from collections.abc import Sequence
 
 from seedbed.evaluation.comparisons import Verdict
-from seedbed.evaluation.findings import Findings, TextResult
+from seedbed.evaluation.findings import Findings, Scored, TextResult
 from seedbed.tracking import Run
 
 BEST = "best"
-METRIC = "accuracy"
 
 
-def best(results: Sequence[TextResult], verdicts: Sequence[Verdict]) -> str:
-    """The run of highest accuracy among those that no verdict says another run is better than.
+def best(results: Sequence[TextResult | Scored], verdicts: Sequence[Verdict]) -> str:
+    """The run of highest official score among those that no verdict says another run is better than.
 
     "Better" as the report says it, after Holm's correction; runs that were never compared stand by their
     value alone. Of equal values the first name.
@@ -27,19 +26,29 @@ def best(results: Sequence[TextResult], verdicts: Sequence[Verdict]) -> str:
     }
     # a circle of verdicts (on several metrics) beats everyone: then values decide alone
     standing = [result for result in results if result.predictions.run not in beaten] or results
-    return min(standing, key=lambda r: (-r.scores[METRIC].value, r.predictions.run)).predictions.run
+    return min(standing, key=_rank).predictions.run
+
+
+def _rank(result: TextResult | Scored) -> tuple[bool, float, str]:
+    """Highest value first; a score that is not defined comes last."""
+    value = result.scores[result.predictions.headline].value
+    return value != value, 0.0 if value != value else -value, result.predictions.run
 
 
 def register(tracker: Run, findings: Findings) -> None:
     """A version of model `<task>` for every fine-tuned run, by the hash of its artifact; `best` on one."""
     hashes = {row.run: row.artifact for row in findings.lineage if row.verb == "finetune"}
-    for task, results in findings.tasks.items():
+    tasks: dict[str, list[TextResult | Scored]] = {task: [*of] for task, of in findings.tasks.items()}
+    for one in findings.scored:
+        tasks.setdefault(one.predictions.task, []).append(one)
+    for task, results in tasks.items():
         # only runs scored on the same examples compete
         first = results[0].predictions
         rivals = [result for result in results if result.predictions.comparable(first)]
         chosen = best(rivals, findings.headline)
         for result in results:
-            run, accuracy = result.predictions.run, result.scores[METRIC]
+            run, metric = result.predictions.run, result.predictions.headline
+            score = result.scores[metric]
             told = [v.words for v in findings.headline if run in (v.a, v.b)]
             tracker.log_model_version(
                 re.sub(r"[^\w.-]", "_", task),
@@ -47,9 +56,18 @@ def register(tracker: Run, findings: Findings) -> None:
                 digest=hashes[run],
                 tags={
                     "run": run,
-                    f"test/{METRIC}": f"{accuracy.value:.4f} ({accuracy.low:.4f} to {accuracy.high:.4f})",
+                    f"test/{metric}": f"{score.value:.4f} ({score.low:.4f} to {score.high:.4f})",
                     "verdicts": "; ".join(told) or "not compared",
                     "commit": findings.commit,
-                },
+                }
+                | _temperatures(result),
                 aliases=[BEST] if run == chosen else [],
             )
+
+
+def _temperatures(result: TextResult | Scored) -> dict[str, str]:
+    """What `predict` and `serve` divide the logits of each seed by."""
+    if not isinstance(result, TextResult) or result.calibrated is None:
+        return {}
+    named = zip(result.predictions.seeds, result.calibrated.temperatures, strict=True)
+    return {"temperatures": ", ".join(f"seed {seed}: {value:.6g}" for seed, value in named)}

@@ -10,12 +10,22 @@ from seedbed.evaluation import figures, panel_charts
 from seedbed.evaluation.calibration import Calibrated
 from seedbed.evaluation.comparisons import Verdict
 from seedbed.evaluation.figures import Chart
-from seedbed.evaluation.findings import ALL, Curve, Findings, PanelResult
+from seedbed.evaluation.findings import ALL, Curve, Findings, PanelResult, Scored
 from seedbed.evaluation.intervals import Estimate
 from seedbed.evaluation.text_slices import shown
 
 METRIC_WORDS = {
     "accuracy": "accuracy",
+    "f1": "F1",
+    "accuracy_f1": "mean of accuracy and F1",
+    "micro_f1": "F1 (micro)",
+    "pearson": "Pearson correlation",
+    "spearman": "Spearman correlation",
+    "pearson_spearman": "mean of Pearson and Spearman",
+    "entity_f1": "F1 of entities",
+    "entity_macro_f1": "F1 of entities (macro)",
+    "unit_macro_f1": "F1 of tags (macro)",
+    "exact_match": "exact match",
     "macro_precision": "precision (macro)",
     "macro_recall": "recall (macro)",
     "macro_f1": "F1 (macro)",
@@ -51,7 +61,7 @@ def render(findings: Findings) -> str:
         "fixed": figures.fixed,
         "interval": figures.interval_text,
         "percent": percent,
-        "metric": METRIC_WORDS.__getitem__,
+        "metric": metric_words,
         "interval_metric": INTERVAL_WORDS.__getitem__,
         "places": places,
         "thousands": "{:,}".format,
@@ -63,7 +73,7 @@ def render(findings: Findings) -> str:
         findings=findings,
         questions=_by_task(findings.headline),
         tasks=[_task(name, findings) for name in findings.tasks],
-        scored=findings.scored,
+        scored=_answered(findings),
         panels=[_panel(panel) for panel in findings.panels],
         curves=curve_charts(findings),
         sentence=sentence,
@@ -71,6 +81,11 @@ def render(findings: Findings) -> str:
         reasons=sorted({reason for corpus in findings.corpora for reason in corpus.dropped}),
         splits=("train", "valid", "test"),
     )
+
+
+def metric_words(metric: str) -> str:
+    """A score's name for people."""
+    return METRIC_WORDS.get(metric, metric.replace("_", " "))
 
 
 def places(metric: str) -> int:
@@ -94,7 +109,7 @@ def temperatures(values: Sequence[float]) -> str:
 
 def sentence(verdict: Verdict) -> str:
     """The numbers of a verdict in one line."""
-    metric = METRIC_WORDS[verdict.metric].removesuffix(" %")
+    metric = metric_words(verdict.metric).removesuffix(" %")
     unit = "series" if verdict.verb == "forecast" else "test examples"
     seeds = f", {verdict.difference.seeds} seeds each" if verdict.difference.seeds > 1 else ""
     difference = verdict.difference
@@ -130,14 +145,16 @@ def _by_task(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
 
 
 def _task(name: str, findings: Findings) -> dict[str, object]:
-    results = sorted(findings.tasks[name], key=lambda r: (-r.scores["accuracy"].value, r.predictions.run))
-    rows = [(r.predictions.run, r.scores["accuracy"], figures.colour(0)) for r in results]
+    main = findings.tasks[name][0].predictions.headline
+    results = sorted(findings.tasks[name], key=lambda r: (-r.scores[main].value, r.predictions.run))
+    rows = [(r.predictions.run, r.scores[main], figures.colour(0)) for r in results]
     return {
         "name": name,
         "results": results,
         "metrics": [m for m in METRIC_WORDS if m in results[0].scores],
+        "main": main,
         "n": results[0].predictions.n,
-        "chart": figures.interval_chart(rows, title=f"Accuracy on {name}"),
+        "chart": figures.interval_chart(rows, title=f"{metric_words(main)} on {name}"),
         "confusions": [
             Chart(
                 _summed(r.predictions.run, len(r.predictions.seeds)),
@@ -151,6 +168,30 @@ def _task(name: str, findings: Findings) -> dict[str, object]:
         ],
         "reliabilities": [reliability_chart(r.calibrated) for r in results if r.calibrated],
     }
+
+
+def _answered(findings: Findings) -> list[dict[str, object]]:
+    """The tasks whose answers are no labels, their runs by the official score, best first."""
+    tasks: dict[str, list[Scored]] = {}
+    for one in findings.scored:
+        tasks.setdefault(one.predictions.task, []).append(one)
+    made: list[dict[str, object]] = []
+    for name, results in tasks.items():
+        main = results[0].predictions.headline
+        results = sorted(results, key=lambda r: (-r.scores[main].value, r.predictions.run))
+        rows = [(r.predictions.run, r.scores[main], figures.colour(0)) for r in results]
+        made.append(
+            {
+                "name": name,
+                "results": results,
+                "metrics": list(results[0].scores),
+                "main": main,
+                "n": results[0].predictions.n,
+                "chart": figures.interval_chart(rows, title=f"{metric_words(main)} on {name}"),
+                "reliabilities": [],
+            }
+        )
+    return made
 
 
 def reliability_chart(calibrated: Calibrated) -> Chart:
@@ -226,6 +267,7 @@ def curve_charts(findings: Findings) -> list[Chart]:
     The seeds of a run share its colour. Second fits (`refit`) are left to plots/curves.csv.
     """
     tasks = {r.predictions.run: task for task, results in findings.tasks.items() for r in results}
+    tasks |= {one.predictions.run: one.predictions.task for one in findings.scored}
     groups: dict[tuple[int, str, str, str], list[Curve]] = {}
     for curve in findings.curves:
         drawn = curve.metric.endswith("loss") or curve.metric.startswith("valid/")

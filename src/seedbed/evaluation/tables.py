@@ -29,7 +29,7 @@ def metrics_tree(findings: Findings) -> dict[str, Any]:
                 if "/" not in name  # per class: tables/classes.csv
             } | {f"test/{name}": e.leaves() for name, e in evidence.measures(result.calibrated).items()}
     for scored in findings.scored:
-        tree["finetune"][scored.run] = {
+        tree["finetune"][scored.predictions.run] = {
             f"test/{name}": estimate.leaves() for name, estimate in scored.scores.items()
         }
     for panel in findings.panels:
@@ -106,7 +106,7 @@ def write(findings: Findings, out: Path) -> None:
             _csv(out / f"plots/confusion/{run.run}.csv", rows, ("actual", "predicted"))
             _predictions(out, run.run, run.frame, taken)
     for scored in findings.scored:
-        _predictions(out, scored.run, scored.frame, taken)
+        _predictions(out, scored.predictions.run, scored.predictions.frame, taken)
     for panel in findings.panels:
         for forecast in panel.results:
             _predictions(out, forecast.forecasts.forecaster, forecast.forecasts.joined, taken)
@@ -158,7 +158,7 @@ def finetune_rows(findings: Findings, *, per_class: bool) -> list[Row]:
         for task, results in findings.tasks.items()
         for result in results
     ]
-    others = [(scored.task, scored.run, scored.scores) for scored in findings.scored]
+    others = [(one.predictions.task, one.predictions.run, one.scores) for one in findings.scored]
     return [
         {"task": task, "run": run, "metric": name, **_estimate(estimate)}
         for task, run, scores in [*labelled, *others]

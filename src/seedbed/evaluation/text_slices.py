@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seedbed.evaluation import classification
 from seedbed.evaluation.classification import Classified
 from seedbed.evaluation.intervals import Estimate
+from seedbed.evaluation.predicted import Predicted, headline
 
 LENGTHS = ("short", "middle", "long")
 SCRIPTS = ("Hangul", "Hangul and others", "other letters", "no letters")
@@ -27,6 +27,11 @@ class Text:
     text: str
     pair: str | None = None
 
+    @classmethod
+    def of(cls, parts: Sequence[str]) -> "Text":
+        """The first text, and all further ones together."""
+        return cls(parts[0], "\n".join(parts[1:]) if len(parts) > 1 else None)
+
     @property
     def whole(self) -> str:
         return self.text if self.pair is None else f"{self.text}\n{self.pair}"
@@ -34,11 +39,12 @@ class Text:
 
 @dataclass(frozen=True)
 class TextSlice:
-    """Accuracy of a run on the examples of one `name` of a `kind` (length, script, unknown pieces)."""
+    """A run's official score on the examples of one `name` of a `kind` (length, script, unknown pieces)."""
 
     kind: str
     name: str
-    accuracy: Estimate
+    metric: str
+    score: Estimate
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def named(texts: Sequence[Text], unknown_N: Sequence[float]) -> dict[str, list[s
 
 
 def slices(
-    run: Classified,
+    run: Predicted,
     texts: Mapping[str, Text],
     unknown: Mapping[str, float],
     *,
@@ -88,15 +94,14 @@ def slices(
     resamples: int,
     seed: int,
 ) -> list[TextSlice]:
-    """Accuracy on every slice that holds an example; a kind of a single slice says nothing new."""
+    """The official score on every slice that holds an example; a kind of a single slice says nothing new."""
     found = []
     for kind, names in named([texts[i] for i in run.ids], [unknown[i] for i in run.ids]).items():
         groups = sorted(set(names), key=lambda name: min(i for i, n in enumerate(names) if n == name))
         for group in sorted(groups, key=_order) if len(groups) > 1 else []:
             part = run.subset([i for i, name in enumerate(names) if name == group])
-            draws = classification.draw(part, resamples=resamples, seed=seed)
-            scores = classification.score(part, draws, confidence=confidence, seed=seed)
-            found.append(TextSlice(kind, group, scores["accuracy"]))
+            estimate = headline(part, confidence=confidence, resamples=resamples, seed=seed)
+            found.append(TextSlice(kind, group, run.headline, estimate))
     return found
 
 
@@ -105,24 +110,30 @@ def _order(name: str) -> int:
     return next((i for i, k in enumerate(known) if name == k or name.startswith(f"{k} (")), len(known))
 
 
-def errors(run: Classified, texts: Mapping[str, Text]) -> list[Error]:
-    """The examples that more than half of the seeds got wrong, those that all did first."""
-    wrong_N = (run.predicted_SN != run.labels_N).sum(axis=0)
+def errors(run: Predicted, texts: Mapping[str, Text]) -> list[Error]:
+    """The examples that more than half of the seeds got wrong: first those of most seeds, then furthest."""
+    if isinstance(run, Classified):
+        labels = [run.label_names[label] for label in run.labels_N]
+        answers = [[run.label_names[p] for p in predicted_N] for predicted_N in run.predicted_SN]
+        misses_SN = (run.predicted_SN != run.labels_N).astype(np.float64)
+    else:
+        words = [run.judge.words(part) for part in run.parts]
+        labels, answers = words[0][0], [predicted for _, predicted in words]
+        misses_SN = np.stack([run.judge.misses(part) for part in run.parts])
+    wrong_N, ids = (misses_SN > 0).sum(axis=0), run.ids
     found = []
     for i in np.flatnonzero(2 * wrong_N > len(run.seeds)):
-        guesses = [int(p) for p in run.predicted_SN[:, i] if p != run.labels_N[i]]
-        most = max(sorted(set(guesses)), key=guesses.count)
-        found.append(
-            Error(
-                id=run.ids[i],
-                label=run.label_names[run.labels_N[i]],
-                predicted=run.label_names[most],
-                wrong=int(wrong_N[i]),
-                seeds=len(run.seeds),
-                text=texts[run.ids[i]],
-            )
+        guesses = [of_seed[i] for of_seed, miss in zip(answers, misses_SN[:, i], strict=True) if miss > 0]
+        error = Error(
+            id=ids[i],
+            label=labels[i],
+            predicted=max(sorted(set(guesses)), key=guesses.count),
+            wrong=int(wrong_N[i]),
+            seeds=len(run.seeds),
+            text=texts[ids[i]],
         )
-    return sorted(found, key=lambda error: (-error.wrong, error.id))
+        found.append((-error.wrong, -float(misses_SN[:, i].sum()), error.id, error))
+    return [error for *_, error in sorted(found, key=lambda one: one[:3])]
 
 
 def shown(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -10,18 +10,19 @@ from seedbed.corpora import TestSplit, read_split
 from seedbed.evaluation import EvaluateRecipe, tables
 from seedbed.evaluation.assess import assess_panel, assess_text
 from seedbed.evaluation.classification import Classified
-from seedbed.evaluation.examine import Evidence, contamination, examine
+from seedbed.evaluation.examine import Evidence, contamination, examine, examine_answers
 from seedbed.evaluation.findings import ALL, Findings, PanelResult
+from seedbed.evaluation.predicted import Predicted
 from seedbed.evaluation.registration import register
 from seedbed.evaluation.report import render
-from seedbed.evaluation.scored import Scored, score
+from seedbed.evaluation.scored import Answered, Judge
 from seedbed.evaluation.series import Forecasted, models, score_series
 from seedbed.evaluation.sources import read_counts, read_curves, read_lineage, read_numbers
 from seedbed.evaluation.text_slices import Text
 from seedbed.forecasting import ForecastRecipe
 from seedbed.forecasting.beside import baselines_beside
 from seedbed.progress import track
-from seedbed.tasks import ClassificationTask, FinetuneRecipe, label_names, predict_test
+from seedbed.tasks import Task, TaskFacts, predict_test
 from seedbed.tasks.inspection import test_examples
 from seedbed.tasks.prediction import read_facts
 from seedbed.tracking import open_run
@@ -59,8 +60,8 @@ def run(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> None:
 def find(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> Findings:
     """Everything the reports say."""
     key = TestSplit(opened_by="evaluate")
-    runs = _classified(workspace, lock, key)
-    tasks, verdicts = assess_text(runs, recipe)
+    runs = _predicted(workspace, lock, key)
+    tasks, answered, verdicts = assess_text(runs, recipe)
     evidence = dict(_evidence(workspace, lock, key))
     panels: list[PanelResult] = []
     for forecasts, history in _forecasted(workspace, lock, key):
@@ -91,58 +92,44 @@ def find(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> Findings
         commit=commit(workspace.root),
         lock_digest=workspace.lock_digest,
         fingerprint=workspace.fingerprint,
-        scored=_scored(workspace, recipe, lock, key),
+        scored=examine_answers(answered, evidence, recipe),
     )
 
 
-def _labelling(lock: "Lock") -> dict[str, FinetuneRecipe]:
-    """The text runs whose task gives each text its label."""
-    return {n: r for n, r in sorted(lock.finetune.items()) if isinstance(r.task, ClassificationTask)}
-
-
-def _scored(workspace: Workspace, evaluate: EvaluateRecipe, lock: "Lock", key: TestSplit) -> list[Scored]:
-    """The other text runs."""
-    found = []
-    for name in sorted(set(lock.finetune) - set(_labelling(lock))):
-        recipe, folder = lock.finetune[name], workspace.input("finetune", name)
+def _predicted(workspace: Workspace, lock: "Lock", key: TestSplit) -> list[Predicted]:
+    """Every text run's answers to the test split of its task."""
+    found: list[Predicted] = []
+    for name, recipe in track(sorted(lock.finetune.items()), "test splits", len(lock.finetune), "run"):
+        folder, task = workspace.input("finetune", name), recipe.task
         corpus = workspace.input("preprocess", recipe.corpus)
         frame = predict_test(recipe, folder, corpus, key, threads=workspace.machine.threads)
-        found.append(
-            score(
-                frame,
-                partial(recipe.task.statistics, facts=read_facts(folder)),
-                run=name,
-                task=recipe.task.title(recipe.corpus),
-                resamples=evaluate.resamples,
-                confidence=evaluate.confidence,
-                seed=evaluate.seed,
-            )
-        )
+        found.append(predicted(task, frame, read_facts(folder), run=name, title=task.title(recipe.corpus)))
     return found
 
 
-def _classified(workspace: Workspace, lock: "Lock", key: TestSplit) -> list[Classified]:
-    found = []
-    labelling = _labelling(lock)
-    for name, recipe in track(labelling.items(), "test splits", len(labelling), "run"):
-        folder = workspace.input("finetune", name)
-        corpus = workspace.input("preprocess", recipe.corpus)
-        frame = predict_test(recipe, folder, corpus, key, threads=workspace.machine.threads)
-        task = recipe.task.title(recipe.corpus)
-        found.append(Classified.of(frame, run=name, task=task, label_names=label_names(folder)))
-    return found
+def predicted(task: Task[Any], frame: pl.DataFrame, facts: TaskFacts, *, run: str, title: str) -> Predicted:
+    """A table of answers as it is judged: by counts of labels, or by what the task says of it."""
+    if classes := task.classes(frame, facts):
+        return Classified.of(frame, run=run, task=title, label_names=classes, headline=task.headline)
+    judge = Judge(
+        task.headline,
+        partial(task.statistics, facts=facts),
+        partial(task.words, facts=facts),
+        task.misses,
+    )
+    return Answered.of(frame, run=run, task=title, judge=judge)
 
 
 def _evidence(workspace: Workspace, lock: "Lock", key: TestSplit) -> Iterator[tuple[str, Evidence]]:
-    """What lies beside predictions of labels: those on valid, test texts, the pretraining corpus."""
-    for name, recipe in _labelling(lock).items():
+    """What lies beside test predictions: those on valid, test texts, the pretraining corpus."""
+    for name, recipe in sorted(lock.finetune.items()):
         folder = workspace.input("finetune", name)
         examples, unknown = test_examples(recipe, folder, workspace.input("preprocess", recipe.corpus), key)
         yield (
             name,
             Evidence(
                 valid=pl.read_parquet(folder / "predictions.parquet"),
-                texts={one.id: Text(one.text, one.pair) for one in examples},
+                texts={one.id: Text.of(one.parts) for one in examples},
                 unknown={one.id: share for one, share in zip(examples, unknown, strict=True)},
                 pretrained_on=_pretraining_corpus(lock, recipe.backbone),
             ),

@@ -57,6 +57,10 @@ class ClassificationTask(Task[Example], ABC):
         del encoded, facts
         return label_table(seed, examples, np.stack(outputs))
 
+    def classes(self, frame: "polars.DataFrame", facts: TaskFacts) -> tuple[str, ...]:
+        del frame
+        return facts.labels
+
     def check(self, examples: Sequence[Example], *, split: Split, facts: TaskFacts, where: str) -> None:
         """Every label must have an example to learn from, and each split something to score."""
         super().check(examples, split=split, facts=facts, where=where)
@@ -89,8 +93,9 @@ class ClassificationConfig(ClassificationTask, Benchmark[Example]):
     labels: tuple[str, ...] | None = Field(
         None, min_length=2, description="as published, in the order of their numbers; null: sorted as found"
     )
-    metric: Literal["accuracy", "f1", "macro_f1", "matthews"] = Field(
-        "accuracy", description="the official score; f1 is that of the last of two labels"
+    metric: Literal["accuracy", "f1", "accuracy_f1", "macro_f1", "matthews"] = Field(
+        "accuracy",
+        description="the official score; f1 is that of the last of two labels, accuracy_f1 the mean of both",
     )
 
     def learn(self, documents: Sequence[Document]) -> TaskFacts:
@@ -106,6 +111,14 @@ class ClassificationConfig(ClassificationTask, Benchmark[Example]):
         pair = None if self.pair is None else field_of(document, self.pair)
         return Example(document.id, document.text, pair, facts.labels.index(value))
 
+    def check(self, examples: Sequence[Example], *, split: Split, facts: TaskFacts, where: str) -> None:
+        super().check(examples, split=split, facts=facts, where=where)
+        if self.metric in ("f1", "accuracy_f1") and len(facts.labels) != 2:
+            raise UserError(
+                f"{where}: task {self.name}: metric {self.metric} is of two labels, here are "
+                f"{len(facts.labels)}; choose macro_f1"
+            )
+
     def statistics(self, frame: "polars.DataFrame", facts: TaskFacts) -> WeightedScores:
         classes = len(facts.labels)
         cells_N = frame["label"].to_numpy() * classes + frame["predicted"].to_numpy()
@@ -118,8 +131,13 @@ class ClassificationConfig(ClassificationTask, Benchmark[Example]):
             _, _, f1_BC = metrics.precision_recall_f1(confusion(weights_BN))
             return f1_BC[:, 1]
 
+        def accuracy_f1(weights_BN: Floats) -> Floats:
+            counts_BCC = confusion(weights_BN)
+            right_B = np.trace(counts_BCC, axis1=1, axis2=2) / counts_BCC.sum((1, 2))
+            return np.asarray((right_B + f1(weights_BN)) / 2)
+
         found = {"matthews": lambda weights_BN: metrics.matthews_correlation(confusion(weights_BN))}
-        return found | ({"f1": f1} if classes == 2 else {})
+        return found | ({"f1": f1, "accuracy_f1": accuracy_f1} if classes == 2 else {})
 
 
 def label_table(seed: int, examples: Sequence[Example], probabilities_NC: Outputs) -> "polars.DataFrame":

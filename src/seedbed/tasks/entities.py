@@ -48,3 +48,12 @@ def f1(counts: npt.NDArray[np.float64], *, empty: float = 0.0) -> npt.NDArray[np
     """F1 of counts (..., 3): right, actual, predicted; `empty` where there is nothing."""
     given = counts[..., 1] + counts[..., 2]
     return np.where(given > 0, 2 * counts[..., 0] / np.where(given > 0, given, 1.0), empty)
+
+
+def macro_f1(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The mean F1 over the types that either side has, of counts (..., types, 3), as seqeval's macro average.
+
+    A resample may lack a type: that type then says nothing. 0 without any.
+    """
+    present = counts[..., 1] + counts[..., 2] > 0
+    return np.asarray(np.where(present, f1(counts), 0.0).sum(-1) / np.maximum(present.sum(-1), 1))

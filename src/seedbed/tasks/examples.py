@@ -7,7 +7,7 @@ not by file order, time or a generator's state.
 import heapq
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
@@ -39,6 +39,12 @@ class Labelled:
     """One thing to be answered, by the id it keeps in every table."""
 
     id: str
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The texts that are read, in the order of the fields."""
+        values = (getattr(self, field.name) for field in fields(self) if field.name != "id")
+        return tuple(value for value in values if isinstance(value, str))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,27 @@ class Task(Strict, ABC, Generic[E]):
         """The official scores of one seed's table, beyond what the learner's own accumulator says."""
         del frame, facts
         return {}
+
+    @property
+    def headline(self) -> str:
+        """The official score, by which runs are compared: the field `metric` where a task has one."""
+        return str(getattr(self, "metric", "accuracy"))
+
+    def classes(self, frame: "polars.DataFrame", facts: TaskFacts) -> tuple[str, ...]:
+        """Names of the classes, where an answer is the number of one and has a probability for each."""
+        del frame, facts
+        return ()
+
+    def words(self, frame: "polars.DataFrame", facts: TaskFacts) -> tuple[list[str], list[str]]:
+        """What was published and what was answered, for people, a text for each row."""
+        del facts
+        actual, predicted = ([str(value) for value in frame[c].to_list()] for c in ("label", "predicted"))
+        return actual, predicted
+
+    def misses(self, frame: "polars.DataFrame") -> Floats:
+        """How far (N,) each answer is from what was published; 0 is no error."""
+        pairs = zip(frame["label"].to_list(), frame["predicted"].to_list(), strict=True)
+        return np.array([float(actual != predicted) for actual, predicted in pairs])
 
     def scores(self, frame: "polars.DataFrame", facts: TaskFacts) -> dict[str, float]:
         """`statistics` of every example once, by bare name."""

@@ -144,6 +144,18 @@ class MultiLabelConfig(Benchmark[MultiLabelExample]):
             },
         )
 
+    def words(self, frame: "polars.DataFrame", facts: TaskFacts) -> tuple[list[str], list[str]]:
+        actual, predicted = (
+            [", ".join(facts.labels[number] for number in row) or "none" for row in frame[c].to_list()]
+            for c in ("label", "predicted")
+        )
+        return actual, predicted
+
+    def misses(self, frame: "polars.DataFrame") -> Floats:
+        """Labels that one side alone has."""
+        pairs = zip(frame["label"].to_list(), frame["predicted"].to_list(), strict=True)
+        return np.array([float(len(set(actual) ^ set(predicted))) for actual, predicted in pairs])
+
     def statistics(self, frame: "polars.DataFrame", facts: TaskFacts) -> WeightedScores:
         """F1 over all decisions and the mean of the labels' own, as scikit-learn's on an indicator matrix."""
         classes = len(facts.labels)

@@ -35,6 +35,10 @@ class Choice(Labelled):
     choices: tuple[str, ...]
     label: int
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return (self.text, *self.choices)
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedChoices(EncodedRows):
@@ -168,6 +172,12 @@ class MultipleChoiceConfig(Benchmark[Choice]):
             }
             | {f"probability_{choice}": column for choice, column in enumerate(share_NK.T)}
         )
+
+    def classes(self, frame: "polars.DataFrame", facts: TaskFacts) -> tuple[str, ...]:
+        """A choice has no name but its number, as it is published."""
+        del facts
+        count = sum(column.startswith("probability_") for column in frame.columns)
+        return tuple(f"choice {number + self.first}" for number in range(count))
 
     def statistics(self, frame: "polars.DataFrame", facts: TaskFacts) -> WeightedScores:
         right_N = (frame["label"] == frame["predicted"]).to_numpy().astype(np.float64)

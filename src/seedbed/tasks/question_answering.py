@@ -20,7 +20,7 @@ from seedbed.learner import Accumulator, Batch, MeanAccumulator
 from seedbed.tasks.answer_texts import Script, compare
 from seedbed.tasks.benchmark import Benchmark, field_of, json_of
 from seedbed.tasks.encoded import EncodedRows
-from seedbed.tasks.examples import Head, Labelled, TaskFacts, WeightedScores
+from seedbed.tasks.examples import Floats, Head, Labelled, TaskFacts, WeightedScores
 from seedbed.tasks.text_learner import Outputs, TextLearner
 from seedbed.tasks.windows import (
     EncodedWindows,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import polars
     from tokenizers import Tokenizer
 
+NO_ANSWER = "(no answer)"
 MASKED = -1e9
 """The logit of padding: far below any other, and finite in fp32."""
 
@@ -197,6 +198,15 @@ class QuestionAnsweringConfig(Benchmark[Question]):
         for one in sorted(answers, key=lambda a: (-a.score, a.start, a.end)):
             best.setdefault(context[one.start : one.end].strip(), one.score)
         return list(best.items())[: self.num_best] or [("", 0.0)]
+
+    def words(self, frame: "polars.DataFrame", facts: TaskFacts) -> tuple[list[str], list[str]]:
+        actual = [" / ".join(dict.fromkeys(answers)) or NO_ANSWER for answers in frame["label"].to_list()]
+        return actual, [answer or NO_ANSWER for answer in frame["predicted"].to_list()]
+
+    def misses(self, frame: "polars.DataFrame") -> Floats:
+        """What is missing of F1, where the match is not exact."""
+        exact_N, f1_N = frame["exact_match"].to_numpy(), frame["f1"].to_numpy()
+        return np.where(exact_N == 1, 0.0, np.maximum(1 - f1_N, np.finfo(np.float64).eps))
 
     def statistics(self, frame: "polars.DataFrame", facts: TaskFacts) -> WeightedScores:
         exact_N, f1_N = frame["exact_match"].to_numpy(), frame["f1"].to_numpy()

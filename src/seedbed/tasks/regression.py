@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     import polars
     from tokenizers import Tokenizer
 
+FAR = 0.1
+"""The share of answers that is listed as errors."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScoredExample(Labelled):
@@ -83,7 +86,9 @@ class RegressionConfig(Benchmark[ScoredExample]):
         None,
         description="numbers from here on mean yes, on both sides; their F1 is told beside",
     )
-    metric: Literal["pearson", "spearman"] = Field("pearson", description="the official score")
+    metric: Literal["pearson", "spearman", "pearson_spearman"] = Field(
+        "pearson", description="the official score; pearson_spearman is the mean of both, as in GLUE"
+    )
 
     def learn(self, documents: Sequence[Document]) -> TaskFacts:
         return TaskFacts(labels=())
@@ -135,12 +140,25 @@ class RegressionConfig(Benchmark[ScoredExample]):
             }
         )
 
+    def words(self, frame: "polars.DataFrame", facts: TaskFacts) -> tuple[list[str], list[str]]:
+        actual, predicted = ([f"{value:.3g}" for value in frame[c].to_list()] for c in ("label", "predicted"))
+        return actual, predicted
+
+    def misses(self, frame: "polars.DataFrame") -> Floats:
+        """No number is hit: the tenth of the answers that is furthest off counts as errors."""
+        distance_N = (frame["label"] - frame["predicted"]).abs().to_numpy()
+        return np.where(distance_N > np.quantile(distance_N, 1 - FAR), distance_N, 0.0)
+
     def statistics(self, frame: "polars.DataFrame", facts: TaskFacts) -> WeightedScores:
         actual_N, predicted_N = frame["label"].to_numpy(), frame["predicted"].to_numpy()
         found: dict[str, Callable[[Floats], Floats]] = {
             "pearson": lambda weights_BN: pearson(actual_N, predicted_N, weights_BN),
             "spearman": lambda weights_BN: spearman(actual_N, predicted_N, weights_BN),
         }
+        if self.metric == "pearson_spearman":
+            found[self.metric] = lambda weights_BN: np.asarray(
+                (found["pearson"](weights_BN) + found["spearman"](weights_BN)) / 2
+            )
         if self.threshold is not None:
             yes_N2 = np.stack([actual_N >= self.threshold, predicted_N >= self.threshold], axis=1)
             counts_N3 = np.column_stack([yes_N2.all(1), yes_N2]).astype(np.float64)

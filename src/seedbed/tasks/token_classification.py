@@ -21,7 +21,7 @@ from seedbed.fidelity import Deviation
 from seedbed.learner import Accumulator, Batch, MeanAccumulator
 from seedbed.tasks.benchmark import Benchmark, field_of, json_of
 from seedbed.tasks.encoded import EncodedRows, Labels
-from seedbed.tasks.entities import Rule, entity_counts, f1
+from seedbed.tasks.entities import Rule, entities, entity_counts, f1, macro_f1
 from seedbed.tasks.examples import Floats, Head, Labelled, TaskFacts, WeightedScores
 from seedbed.tasks.text_learner import Outputs, TextLearner
 
@@ -193,6 +193,28 @@ class TokenClassificationConfig(Benchmark[TaggedExample]):
             }
         )
 
+    def words(self, frame: "polars.DataFrame", facts: TaskFacts) -> tuple[list[str], list[str]]:
+        """The entities by their type and units, counted from 1."""
+        sides = [
+            [
+                ", ".join(
+                    f"{kind} {first + 1}" + (f" to {last}" if last > first + 1 else "")
+                    for kind, first, last in sorted(entities(tags, rule=self.rule), key=lambda e: e[1])
+                )
+                or "no entity"
+                for tags in frame[column].to_list()
+            ]
+            for column in ("label", "predicted")
+        ]
+        return sides[0], sides[1]
+
+    def misses(self, frame: "polars.DataFrame") -> Floats:
+        """Entities that one side alone has."""
+        pairs = zip(frame["label"].to_list(), frame["predicted"].to_list(), strict=True)
+        return np.array(
+            [float(len(entities(a, rule=self.rule) ^ entities(p, rule=self.rule))) for a, p in pairs]
+        )
+
     def statistics(self, frame: "polars.DataFrame", facts: TaskFacts) -> WeightedScores:
         """F1 over all entities and the mean of the types' own; and the mean F1 of the tags by unit.
 
@@ -207,7 +229,7 @@ class TokenClassificationConfig(Benchmark[TaggedExample]):
 
         return {
             "entity_f1": lambda w_BN: f1(add(w_BN, counts_NTK).sum(1)),
-            "entity_macro_f1": lambda w_BN: f1(add(w_BN, counts_NTK)).mean(1),
+            "entity_macro_f1": lambda w_BN: macro_f1(add(w_BN, counts_NTK)),
             "unit_macro_f1": lambda w_BN: f1(add(w_BN, units_NTK), empty=1.0).mean(1),
         }
 
