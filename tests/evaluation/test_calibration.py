@@ -8,14 +8,11 @@ from seedbed.evaluation.calibration import (
     bin_numbers,
     calibrate,
     expected_error,
-    fit_temperature,
     gaps,
-    nll,
-    probabilities,
     reliability,
-    scaled,
 )
 from seedbed.evaluation.classification import Classified
+from seedbed.metrics.temperature import fit_temperature, nll, probabilities, scaled
 
 LABELS = ("가", "나", "other")
 

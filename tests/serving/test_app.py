@@ -16,12 +16,12 @@ from seedbed.serving import MAX_BODY_BYTES, Application, Facts, Query, app
 RELEASE = threading.Event()
 
 
-def answers(query: Query) -> list[dict[str, float]]:
-    if query.texts[0] == "wait":
+def answers(query: Query) -> list[dict[str, object]]:
+    if query.rows[0] == ("wait",):
         RELEASE.wait(10)
-    if query.texts[0] == "break":
+    if query.rows[0] == ("break",):
         raise RuntimeError("a fault of the model")
-    return [{"가": 0.25, "나": 0.75 if query.pairs is None else 0.25} for _ in query.texts]
+    return [{"label": "나", "probability": 0.75, "text": text} for (text,) in query.rows]
 
 
 @contextmanager
@@ -61,10 +61,8 @@ def test_answers_come_back_in_order(port):
     response, value = ask(port, "POST", "/predict", json.dumps({"texts": ["한국어", "b"]}).encode())
     assert response.status == 200 and response.headers["content-type"] == "application/json; charset=utf-8"
     assert value["model"] == "toy" and value["seeds"] == [1, 2]
-    one = {"label": "나", "probability": 0.75, "probabilities": {"가": 0.25, "나": 0.75}}
-    assert value["predictions"] == [one, one]
-    _, pairs = ask(port, "POST", "/predict", json.dumps({"pairs": [["a", "b"]]}).encode())
-    assert pairs["predictions"][0]["label"] == "가"  # the first of equals
+    assert [one["text"] for one in value["predictions"]] == ["한국어", "b"]
+    assert value["predictions"][0] == {"label": "나", "probability": 0.75, "text": "한국어"}
 
 
 def test_health_answers_while_the_model_works(port):
@@ -74,7 +72,7 @@ def test_health_answers_while_the_model_works(port):
     time.sleep(0.2)
     response, value = ask(port, "GET", "/health")
     assert response.status == 200 and value == {
-        "status": "ok", "model": "toy", "seeds": [1, 2], "labels": ["가", "나"],
+        "status": "ok", "model": "toy", "seeds": [1, 2], "labels": ["가", "나"], "asks": "texts",
     }  # fmt: skip
     assert waiting.is_alive()
     RELEASE.set()
@@ -88,6 +86,7 @@ def test_health_answers_while_the_model_works(port):
         ("POST", "/predict", b"x" * 1_000_000, {}, 413),
         ("POST", "/predict", b"\xff\xfe", {}, 400),
         ("POST", "/predict", b'{"texts": 3}', {}, 400),
+        ("POST", "/predict", b'{"pairs": [["a", "b"]]}', {}, 400),
         ("POST", "/predict", b'{"texts": ["a"]}', {"Content-Type": "text/plain"}, 415),
         ("GET", "/predict", None, {}, 405),
         ("POST", "/health", b"{}", {}, 405),

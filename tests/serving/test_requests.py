@@ -8,10 +8,12 @@ from seedbed.serving.requests import MAX_TEXTS, BadRequest, Query, check_type, p
 
 
 def test_texts_and_pairs():
-    assert parse('{"texts": ["한국어", "b 🙂"]}'.encode()) == Query(("한국어", "b 🙂"))
-    assert parse(b'{"pairs": [["a", "b"], ["c", "d"]]}') == Query(("a", "c"), ("b", "d"))
+    assert parse('{"texts": ["한국어", "b 🙂"]}'.encode()) == Query("texts", (("한국어",), ("b 🙂",)))
+    assert parse(b'{"pairs": [["a", "b"], ["c", "d"]]}') == Query("pairs", (("a", "b"), ("c", "d")))
+    given = parse('{"choices": [["글", "하나", "둘"]]}'.encode())
+    assert given == Query("choices", (("글", "하나", "둘"),))
     # an emoji may come as its two halves, as JSON escapes it
-    assert parse(b'{"texts": ["\\ud83d\\ude42"]}') == Query(("🙂",))
+    assert parse(b'{"texts": ["\\ud83d\\ude42"]}') == Query("texts", (("🙂",),))
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,9 @@ def test_texts_and_pairs():
         (b'{"texts": ["\\ud800"]}', 400, "half a surrogate pair at character 0"),
         (b'{"pairs": [["a"]]}', 400, "pairs[0] is a list"),
         (b'{"pairs": [["a", null]]}', 400, "pairs[0][1] is null"),
+        (b'{"choices": [["a", "b"]]}', 400, "choices[0] is a list; send a list of a text and at least two"),
+        (b'{"choices": [["a", "b", "c"], ["a", "b", "c", "d"]]}', 400, "choices[1] is a list"),
+        (b'{"choices": ["a"]}', 400, "choices[0] is a text"),
         (json.dumps({"texts": ["a"] * (MAX_TEXTS + 1)}).encode(), 413, f"at most {MAX_TEXTS}"),
     ],
 )

@@ -142,7 +142,9 @@ def test_every_kind_of_answer_is_judged(project: tuple[Workspace, Any]) -> None:
     assert best.scores["pearson_spearman"].seeds == 2
     # a tenth of each seed's answers; what both seeds miss is an error
     assert 0 < len(worst.errors) <= 6 and worst.errors[0].text.pair == "a pair"
-    assert {s.kind for s in best.slices} == {"length", "script"} and best.slices[0].metric == "pearson_spearman"
+    assert {s.kind for s in best.slices} == {"length", "script"} and best.slices[
+        0
+    ].metric == "pearson_spearman"
     rows = tables.finetune_rows(findings, per_class=False)
     assert {"pearson", "spearman", "accuracy"} < {row["metric"] for row in rows}
     leaf = tables.metrics_tree(findings)["finetune"]["tiny-stsb"]["test/pearson"]

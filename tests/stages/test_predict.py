@@ -18,8 +18,10 @@ import pytest
 
 from seedbed import recipes
 from seedbed.config import Machine, UserError
+from seedbed.metrics.temperature import nll, scaled
 from seedbed.stages import finetune, predict
 from seedbed.tasks.answers import Answers
+from seedbed.tasks.classification import label_answer
 from seedbed.tasks.inputs import read_inputs
 from tests.stages.test_finetune import PAIRS, TFIDF, recipe, workspace
 from tests.tasks.corpus import write_backbone, write_corpus
@@ -56,10 +58,23 @@ def test_the_mean_over_seeds_is_what_valid_was_predicted_with(tuned: Path) -> No
     written = pl.read_parquet(tuned / "models/finetune/tiny/predictions.parquet")
     columns = [f"probability_{c}" for c in range(3)]
     for seeds in ((1,), (2,), (1, 2)):
-        answers = Answers(given, tuned / "models/finetune/tiny", seeds=seeds)
+        answers = Answers(given, tuned / "models/finetune/tiny", seeds=seeds, raw=True)
         found = answers.probabilities([one.text for one in valid])
         parts = [written.filter(pl.col("seed") == s).select(columns).to_numpy() for s in seeds]
         np.testing.assert_array_equal(found, np.mean(parts, axis=0))
+    # the first of equals; and with temperatures the same labels, the seeds' losses on valid no greater
+    [told] = Answers(given, tuned / "models/finetune/tiny", seeds=(1,))([(valid[0].text,)])
+    assert told["label"] == max(told["probabilities"], key=told["probabilities"].get)
+    assert label_answer(np.array([0.5, 0.5]), ("가", "나"))["label"] == "가"
+    for seed in (1, 2):
+        tempered = Answers(given, tuned / "models/finetune/tiny", seeds=(seed,))
+        rows = written.filter(pl.col("seed") == seed)
+        labels, before = rows["label"].to_numpy(), rows.select(columns).to_numpy()
+        after = tempered.probabilities([one.text for one in valid])
+        assert tempered.temperatures[seed] != 1
+        assert nll(after, labels).mean() < nll(before, labels).mean()
+        np.testing.assert_array_equal(after.argmax(1), before.argmax(1))
+        np.testing.assert_array_equal(after, scaled(before, tempered.temperatures[seed]))
     with pytest.raises(UserError, match="no seed 7; trained are 1, 2"):
         Answers(given, tuned / "models/finetune/tiny", seeds=(7,))
 
@@ -70,7 +85,10 @@ def test_files_in_and_out(tuned: Path, tmp_path: Path, capsys: pytest.CaptureFix
     shown = capsys.readouterr()
     rows = [json.loads(line) for line in shown.out.splitlines()]
     assert [row["id"] for row in rows] == ["line 1", "line 2", "line 3"]
-    assert "3 texts, probabilities of the mean of 2 seeds" in shown.err
+    assert re.search(r"3 answers of the mean of 2 seeds, temperature [\d.]+, [\d.]+", shown.err)
+    predict.run(tuned, MACHINE, ["tiny", str(tmp_path / "in.txt"), "raw=true"])
+    raw = capsys.readouterr()
+    assert "temperature" not in raw.err and json.loads(raw.out.splitlines()[0]) != rows[0]
     for row in rows:
         assert sum(row["probabilities"].values()) == pytest.approx(1)
         assert row["probability"] == max(row["probabilities"].values()) == row["probabilities"][row["label"]]
@@ -99,9 +117,14 @@ def test_files_in_and_out(tuned: Path, tmp_path: Path, capsys: pytest.CaptureFix
         (["tiny", "x.txt", "out=x.csv"], r"\.jsonl or \.parquet"),
         (["tiny", "x.txt", "colour=1"], "unknown key"),
         (["tiny", "x.txt", "seeds=[9]"], "no seed 9"),
+        (["tiny", "pairs.jsonl"], r"pairs\.jsonl holds pairs, this run answers texts; give it a column text"),
     ],
 )
-def test_faults(tuned: Path, arguments: list[str], words: str) -> None:
+def test_faults(
+    tuned: Path, arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pairs.jsonl").write_text('{"text": "a", "pair": "b"}\n')
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=words):
         predict.run(tuned, MACHINE, arguments)
 
@@ -129,6 +152,12 @@ def test_files_of_every_kind(tmp_path: Path) -> None:
     assert [(one.text, one.pair) for one in read_inputs(tmp_path / "a.tsv")] == [("한국어", "두\n줄")]
     (tmp_path / "b.jsonl").write_text('{"id": 5, "text": "a", "more": 1}\n\n', encoding="utf-8")
     assert [(one.id, one.text) for one in read_inputs(tmp_path / "b.jsonl")] == [("5", "a")]
+    (tmp_path / "c.csv").write_text('text,choices\n글,"[""하나"", ""둘""]"\n', encoding="utf-8")
+    [one] = read_inputs(tmp_path / "c.csv")
+    assert (one.kind, one.parts) == ("choices", ("글", "하나", "둘"))
+    (tmp_path / "c.csv").write_text("text,choices\n글,하나\n", encoding="utf-8")
+    with pytest.raises(UserError, match=":2: choices is no JSON list"):
+        list(read_inputs(tmp_path / "c.csv"))
 
 
 def test_tfidf_and_pairs_answer_too(root: Path, track: Callable[[ModuleType], Any]) -> None:
@@ -149,16 +178,15 @@ def test_tfidf_and_pairs_answer_too(root: Path, track: Callable[[ModuleType], An
 SERVER = """
 import sys
 from pathlib import Path
-import numpy as np
 from seedbed.config import Machine
 from seedbed.stages import serve
 
 class Answers:
-    labels, seeds = ("가", "나"), (1, 2)
-    def probabilities(self, texts, pairs):
-        return np.array([[0.25, 0.75]] * len(texts))
+    labels, seeds, asks, temperatures = ("가", "나"), (1, 2), "texts", {1: 1.5}
+    def __call__(self, rows):
+        return [{"label": "나", "probability": 0.75} for _ in rows]
 
-serve.open_answers = lambda *_: Answers()
+serve.open_answers = lambda *_, raw: Answers()
 serve.run(Path("."), Machine(threads=1), ["tiny", "port=0"])
 """
 
@@ -170,7 +198,10 @@ def test_serve_answers_through_a_socket_and_ends_well_on_sigterm(tmp_path: Path)
     )  # fmt: skip
     try:
         assert process.stdout is not None
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/predict, 2 labels, 2 seeds", process.stdout.readline())
+        found = re.search(
+            r"http://127\.0\.0\.1:(\d+)/predict, 2 labels, 2 seeds, temperature 1.5",
+            process.stdout.readline(),
+        )
         assert found is not None
         connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=20)
         connection.request("POST", "/predict", json.dumps({"texts": TEXTS}).encode())

@@ -1,5 +1,7 @@
 """Tags of words and characters: which piece bears one, what counts as an entity, and Hugging Face's logits."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,13 @@ from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
 from seedbed.tasks.entities import entities, entity_counts, f1
 from seedbed.tasks.token_classification import (
     IGNORED,
-    NOWHERE,
     EncodedTags,
     TokenClassification,
     TokenClassificationConfig,
     positions_of,
     tags_of_units,
 )
+from seedbed.tasks.windows import NOWHERE, cut_texts
 from seedbed.tokenization import Vocabulary, load_tokenizer
 from tests.conformance import check_learner
 from tests.tasks.corpus import write_backbone
@@ -86,14 +88,14 @@ def test_scores_and_character_f1_equal_scikit_learn() -> None:
 
 
 def test_the_first_piece_bears_the_tag_and_further_units_continue_it() -> None:
-    places = [None, (0, 2), (2, 5), (6, 7), (6, 7), (7, 9), None]
+    places = [(0, 2), (2, 5), (6, 7), (6, 7), (7, 9)]
     words = positions_of([(0, 5), (6, 9), (10, 12)], places)
-    assert words.tolist() == [1, 3, NOWHERE]
+    assert words.tolist() == [0, 2, NOWHERE]
     characters = positions_of([(n, n + 1) for n in (0, 1, 2, 3, 4, 6, 7, 8)], places)
-    assert characters.tolist() == [1, 1, 2, 2, 2, 3, 5, 5]
-    tags = tags_of_units(characters, np.array([0, 1, 2, 0, 0, 1, 0]), ("O", "B-X", "I-X"))
+    assert characters.tolist() == [0, 0, 1, 1, 1, 2, 4, 4]
+    tags = tags_of_units(characters, np.array([1, 2, 0, 0, 1]), ("O", "B-X", "I-X"))
     assert tags == ["B-X", "I-X", "I-X", "I-X", "I-X", "O", "B-X", "I-X"]
-    assert tags_of_units(words, np.array([0, 1, 0, 2, 0, 0, 0]), ("O", "B-X", "I-X")) == ["B-X", "I-X", "O"]
+    assert tags_of_units(words, np.array([1, 0, 2, 0, 0]), ("O", "B-X", "I-X")) == ["B-X", "I-X", "O"]
 
 
 def sentences(tmp_path: Path) -> list[Document]:
@@ -149,6 +151,42 @@ def test_learned_tags_read_back_are_the_published_ones(
     assert task().scores(frame, facts)["entity_f1"] == 1.0
     first = encoded.tags[1][encoded.tags[1] != IGNORED]
     assert len(first) == 9, "one piece of each word"
+
+
+@pytest.mark.parametrize("doc_stride", [3, 5, 20])
+def test_a_long_text_is_read_in_windows_and_no_unit_is_lost(
+    made: tuple[Path, EncodedTags], tmp_path: Path, doc_stride: int
+) -> None:
+    """Each piece is answered for once, where it has most context; learned tags read back are the published."""
+    backbone, _ = made
+    text = "그물의 층을 더한다 sort the rows of a list 😀 by Wonderfulkeys " * 3
+    spans = [found.span() for found in re.finditer(r"\S+", text)]
+    tags = ["O", "B-LC", "I-LC", "B-PS", "O", "O"] * (len(spans) // 6 + 1)
+    meta = {"tags": " ".join(tags[: len(spans)]), "spans": json.dumps(spans)}
+    found = [Document("long", text, meta), sentences(tmp_path)[1]]
+    given, tokenizer = task(doc_stride=doc_stride), load_tokenizer(backbone)
+    facts = given.learn(found)
+    examples = given.examples(found, split="train", facts=facts)
+    encoded = given.encode(examples, tokenizer, facts=facts, max_length=12, pad_id=0)
+    whole = tokenizer.encode(text).ids[1:-1]
+    owned = [piece_L[piece_L != NOWHERE] for piece_L in encoded.pieces[: encoded.texts.count(0)]]
+    assert len(owned) > 3 and sorted(np.concatenate(owned).tolist()) == list(range(len(whole)))
+    for ids_L, piece_L in zip(encoded.ids, encoded.pieces[: len(owned)], strict=False):
+        places = np.flatnonzero(piece_L != NOWHERE)
+        assert [whole[piece] for piece in piece_L[places]] == ids_L[places].tolist()
+        assert len(ids_L) <= 12 and np.all(np.diff(places) == 1)
+    # away from the text's ends a piece has as much context as the windows' overlap can give
+    overlap = max(10 - doc_stride, 0)
+    for piece_L in encoded.pieces[1 : len(owned) - 2]:
+        places = np.flatnonzero(piece_L != NOWHERE)
+        assert places[0] - 1 >= overlap // 2 and 10 - places[-1] >= overlap // 2
+    outputs = [np.eye(len(facts.labels))[np.maximum(tags_L, 0)] for tags_L in encoded.tags]
+    frame = given.table(1, examples, encoded, outputs, facts)
+    assert frame["label"].to_list() == frame["predicted"].to_list()
+    tagged = sum(int((tags_L != IGNORED).sum()) for tags_L in encoded.tags)
+    assert tagged == sum(len(one.tags) for one in examples), "each unit is learned once"
+    [(places, windows)] = cut_texts(tokenizer, ["sort"], max_length=12, doc_stride=doc_stride)
+    assert len(windows) == 1 and len(places) == len(windows[0].ids) - 2
 
 
 def test_keeps_the_contract_of_learners(made: tuple[Path, EncodedTags]) -> None:

@@ -11,17 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import optimize
 
 from seedbed.evaluation.classification import Classified
 from seedbed.evaluation.intervals import Draws, Estimate, Floats, Statistic, bootstrap, estimates
+from seedbed.metrics.temperature import fit_temperature, nll, probabilities, scaled
 
 BINS = 15
 """As Guo et al. count them."""
 MEASURES = ("nll", "ece", "ece_equal_mass")
-LEAST = 1e-300
-"""Probabilities below this are taken as this, so that a log is finite."""
-TEMPERATURES = (1e-2, 1e2)
 
 
 @dataclass(frozen=True)
@@ -47,40 +44,6 @@ class Calibrated:
     upwards by about this much, and more with fewer examples."""
     reliability: Sequence[Bin]
     reliability_after: Sequence[Bin]
-
-
-def probabilities(frame: pl.DataFrame) -> list[Floats]:
-    """probabilities_NC of each seed, in the order of seed and id; none where the frame holds none."""
-    columns = sorted((c for c in frame.columns if c.startswith("probability_")), key=lambda c: int(c[12:]))
-    if not columns:
-        return []
-    parts = frame.sort("seed", "id").partition_by("seed", maintain_order=True)
-    return [part.select(columns).to_numpy().astype(np.float64) for part in parts]
-
-
-def scaled(probabilities_NC: Floats, temperature: float) -> Floats:
-    """softmax(logits / temperature): log-probabilities differ from logits by a constant of the row."""
-    logits_NC = np.log(np.maximum(probabilities_NC, LEAST)) / temperature
-    logits_NC -= logits_NC.max(axis=1, keepdims=True)
-    exponents_NC = np.exp(logits_NC)
-    return np.asarray(exponents_NC / exponents_NC.sum(axis=1, keepdims=True))
-
-
-def nll(probabilities_NC: Floats, labels_N: NDArray[np.int64]) -> Floats:
-    """Nats (N,) of the true labels."""
-    return np.asarray(-np.log(np.maximum(probabilities_NC[np.arange(len(labels_N)), labels_N], LEAST)))
-
-
-def fit_temperature(probabilities_NC: Floats, labels_N: NDArray[np.int64]) -> float:
-    """The temperature of least loss on these examples, within TEMPERATURES; the loss is convex in 1 / T."""
-    low, high = (1 / bound for bound in reversed(TEMPERATURES))
-    found = optimize.minimize_scalar(
-        lambda log_inverse: float(nll(scaled(probabilities_NC, np.exp(-log_inverse)), labels_N).mean()),
-        bounds=(np.log(low), np.log(high)),
-        method="bounded",
-        options={"xatol": 1e-6},
-    )
-    return float(np.exp(-found.x))
 
 
 def bin_numbers(confidence_N: Floats, *, equal_mass: bool, bins: int = BINS) -> NDArray[np.int64]:

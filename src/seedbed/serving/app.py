@@ -1,6 +1,6 @@
 """The HTTP face as an ASGI application (asgi.readthedocs.io, HTTP specification 2.3).
 
-GET /health tells what is served; POST /predict takes texts or pairs and gives labels with probabilities.
+GET /health tells what is served; POST /predict takes texts, pairs or choices and gives an answer to each.
 A client's mistake gets its 4xx and a JSON object with one key, `error`.
 """
 
@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from seedbed.serving.requests import MAX_BODY_BYTES, BadRequest, Query, check_type, parse
+from seedbed.serving.requests import MAX_BODY_BYTES, SHAPES, BadRequest, Kind, Query, check_type, parse
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Answers = Callable[[Query], Sequence[Mapping[str, float]]]
-"""Texts to the probability of each label, in the order of the labels."""
+Answers = Callable[[Query], Sequence[Mapping[str, Any]]]
+"""Questions to what is told of each, in order."""
 
 BODY_SECONDS = 10.0
 """A client that sends slower than this holds a connection for nothing."""
@@ -34,6 +34,8 @@ class Facts:
     labels: tuple[str, ...]
     seeds: tuple[int, ...]
     """The trained models whose probabilities are averaged."""
+    asks: Kind = "texts"
+    """What it can be asked."""
 
 
 class Application:
@@ -76,22 +78,18 @@ class Application:
             raise BadRequest(405, f"{path} takes {ROUTES[path]}, got {method[:20]}")
         facts = {"model": self._facts.model, "seeds": list(self._facts.seeds)}
         if path == "/health":
-            return {"status": "ok", **facts, "labels": list(self._facts.labels)}
+            return {"status": "ok", **facts, "labels": list(self._facts.labels), "asks": self._facts.asks}
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         check_type(headers.get(b"content-type", ""))
         query = parse(await _body(receive, headers.get(b"content-length")))
+        if query.kind != self._facts.asks:
+            raise BadRequest(400, f"got {query.kind}, this model answers {SHAPES[self._facts.asks]}")
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._worker, self._answers, query)
-        return {**facts, "predictions": [prediction(shares) for shares in found]}
+        return {**facts, "predictions": list(found)}
 
     def close(self) -> None:
         self._worker.shutdown()
-
-
-def prediction(shares: Mapping[str, float]) -> dict[str, object]:
-    """The likeliest label (the first of equals), its probability, and those of all labels."""
-    label = max(shares, key=lambda name: shares[name])
-    return {"label": label, "probability": shares[label], "probabilities": dict(shares)}
 
 
 async def _body(receive: Receive, announced: str | None) -> bytes:

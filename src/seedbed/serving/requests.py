@@ -1,12 +1,20 @@
 """What a request may hold: JSON of texts or pairs; everything else is told in one line with a 4xx."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 MAX_BODY_BYTES = 256 * 1024
 """A model reads the first few hundred tokens of a text; a larger body is a mistake or an attack."""
 MAX_TEXTS = 256
-SHAPE = '{"texts": ["a text", ...]} or {"pairs": [["first", "second"], ...]}'
+Kind = Literal["texts", "pairs", "choices"]
+SHAPES: Mapping[Kind, str] = {
+    "texts": '{"texts": ["a text", ...]}',
+    "pairs": '{"pairs": [["first", "second"], ...]}',
+    "choices": '{"choices": [["a text", "first choice", "second choice", ...], ...]}',
+}
+SHAPE = " or ".join(SHAPES.values())
 
 
 class BadRequest(Exception):
@@ -19,10 +27,10 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True)
 class Query:
-    """Texts to be answered, in order; `pairs` are their second parts, None where there are none."""
+    """Questions in order, each the texts that it is made of: one, two, or a text and its choices."""
 
-    texts: tuple[str, ...]
-    pairs: tuple[str, ...] | None = None
+    kind: Kind
+    rows: tuple[tuple[str, ...], ...]
 
 
 def check_type(content_type: str) -> None:
@@ -46,7 +54,7 @@ def parse(body: bytes) -> Query:
     except (ValueError, RecursionError) as error:
         reason = f"{error.msg}, byte {error.pos}" if isinstance(error, json.JSONDecodeError) else "too deep"
         raise BadRequest(400, f"the body is not JSON ({reason}); send {SHAPE}") from None
-    if not isinstance(value, dict) or set(value) not in ({"texts"}, {"pairs"}):
+    if not isinstance(value, dict) or len(value) != 1 or not set(value) <= set(SHAPES):
         came = f"keys {', '.join(sorted(value)[:5])}" if isinstance(value, dict) and value else _kind(value)
         raise BadRequest(400, f"got {came}; send {SHAPE}"[:400])
     (name, items) = next(iter(value.items()))
@@ -55,14 +63,20 @@ def parse(body: bytes) -> Query:
     if len(items) > MAX_TEXTS:
         raise BadRequest(413, f"{name} holds {len(items)}; send at most {MAX_TEXTS} at once")
     if name == "texts":
-        return Query(tuple(_text(item, f"texts[{i}]") for i, item in enumerate(items)))
+        return Query(name, tuple((_text(item, f"texts[{i}]"),) for i, item in enumerate(items)))
+    wanted = "two texts" if name == "pairs" else "a text and at least two choices, as many as in choices[0]"
     for i, item in enumerate(items):
-        if not isinstance(item, list) or len(item) != 2:
-            raise BadRequest(400, f"pairs[{i}] is {_kind(item)}; send a list of two texts")
-    firsts, seconds = (
-        tuple(_text(item[side], f"pairs[{i}][{side}]") for i, item in enumerate(items)) for side in (0, 1)
+        first = items[0] if isinstance(items[0], list) else []
+        right = 2 if name == "pairs" else max(3, len(first))
+        if not isinstance(item, list) or len(item) != right:
+            raise BadRequest(400, f"{name}[{i}] is {_kind(item)}; send a list of {wanted}")
+    return Query(
+        name,
+        tuple(
+            tuple(_text(part, f"{name}[{i}][{place}]") for place, part in enumerate(item))
+            for i, item in enumerate(items)
+        ),
     )
-    return Query(firsts, seconds)
 
 
 def _text(value: object, where: str) -> str:

@@ -1,11 +1,11 @@
-"""predict: seedbed predict RUN FILE [key=value ...], labels and probabilities for a file of texts."""
+"""predict: seedbed predict RUN FILE [key=value ...], what a fine-tuned run answers to a file of texts."""
 
 import json
 import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from seedbed.tasks.inputs import Input
 
 BATCH_TEXTS = 1024
+COLUMNS = {
+    "texts": "give it a column text alone",
+    "pairs": "give it columns text and pair",
+    "choices": "give it columns text and choices",
+}
 
 
 class PredictOptions(Strict):
@@ -24,6 +29,7 @@ class PredictOptions(Strict):
 
     out: str = Field("", description="a .jsonl or .parquet file; JSON Lines to stdout where there is none")
     seeds: tuple[int, ...] = Field((), description="the seeds that are averaged; all where none is named")
+    raw: bool = Field(False, description="probabilities as trained, without the temperatures fitted on valid")
 
 
 def run(root: Path, machine: Machine, arguments: list[str]) -> None:
@@ -34,16 +40,22 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
     options = PredictOptions.parse_words(words, f"predict {name}")
     if options.out and Path(options.out).suffix not in (".jsonl", ".parquet"):
         raise UserError(f"predict {name}: out is {options.out}; give a name in .jsonl or .parquet")
-    answers = open_answers(root, machine, name, options.seeds)
+    answers = open_answers(root, machine, name, options.seeds, raw=options.raw)
     from seedbed.tasks.inputs import read_inputs
 
-    rows = predictions(answers, read_inputs(Path(file)))
+    rows = predictions(answers, read_inputs(Path(file)), where=f"predict {name}: {file}")
     count = _write(rows, Path(options.out)) if options.out else _print(rows)
     averaged = f"the mean of {len(answers.seeds)} seeds" if len(answers.seeds) > 1 else "one seed"
-    print(f"predict {name}: {count} texts, probabilities of {averaged}", file=sys.stderr)
+    print(f"predict {name}: {count} answers of {averaged}{calibration(answers)}", file=sys.stderr)
 
 
-def open_answers(root: Path, machine: Machine, name: str, seeds: tuple[int, ...]) -> "Answers":
+def calibration(answers: "Answers") -> str:
+    """What is done to the probabilities, for people; nothing where there is nothing to do."""
+    told = ", ".join(f"{value:.3g}" for value in answers.temperatures.values())
+    return f", temperature {told}" if told else ""
+
+
+def open_answers(root: Path, machine: Machine, name: str, seeds: tuple[int, ...], *, raw: bool) -> "Answers":
     """The models of a fine-tuning run of the lock, with the threads that the machine file gives."""
     import torch
 
@@ -58,21 +70,21 @@ def open_answers(root: Path, machine: Machine, name: str, seeds: tuple[int, ...]
         raise UserError(f"{folder}: no such folder; make it with `dvc repro finetune@{name}`")
     torch.set_num_threads(machine.threads)
     set_threads(machine.threads)
-    return Answers(recipes[name], folder, seeds=seeds or None)
+    return Answers(recipes[name], folder, seeds=seeds or None, raw=raw)
 
 
-def predictions(answers: "Answers", inputs: "Iterator[Input]") -> Iterator[dict[str, object]]:
-    """id, label, probability and the probabilities by label of each input."""
+def predictions(answers: "Answers", inputs: "Iterator[Input]", *, where: str) -> Iterator[dict[str, Any]]:
+    """The id of each input and what the task tells of it."""
     while batch := list(islice(inputs, BATCH_TEXTS)):
-        pairs = [one.pair for one in batch if one.pair is not None]
-        found_NC = answers.probabilities([one.text for one in batch], pairs or None)
-        for one, shares_C in zip(batch, found_NC.tolist(), strict=True):
-            named = dict(zip(answers.labels, shares_C, strict=True))
-            label = max(named, key=lambda each: named[each])
-            yield {"id": one.id, "label": label, "probability": named[label], "probabilities": named}
+        if batch[0].kind != answers.asks:
+            raise UserError(
+                f"{where} holds {batch[0].kind}, this run answers {answers.asks}; {COLUMNS[answers.asks]}"
+            )
+        for one, answer in zip(batch, answers([one.parts for one in batch]), strict=True):
+            yield {"id": one.id} | answer
 
 
-def _print(rows: Iterator[dict[str, object]]) -> int:
+def _print(rows: Iterator[dict[str, Any]]) -> int:
     count = 0
     for row in rows:
         sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -80,7 +92,7 @@ def _print(rows: Iterator[dict[str, object]]) -> int:
     return count
 
 
-def _write(rows: Iterator[dict[str, object]], out: Path) -> int:
+def _write(rows: Iterator[dict[str, Any]], out: Path) -> int:
     """The file appears whole or not at all."""
     from seedbed.workspace import write_atomically
 
@@ -92,7 +104,9 @@ def _write(rows: Iterator[dict[str, object]], out: Path) -> int:
 
     import polars
 
-    frame = polars.DataFrame(list(rows)).unnest("probabilities", separator="/")
+    frame = polars.DataFrame(list(rows), infer_schema_length=None)
+    if isinstance(frame.schema.get("probabilities"), polars.Struct):
+        frame = frame.unnest("probabilities", separator="/")
     file = io.BytesIO()
     frame.write_parquet(file, statistics=False)
     write_atomically(out, file.getvalue())

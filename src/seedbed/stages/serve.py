@@ -3,14 +3,13 @@
 import signal
 import socket
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from seedbed.config import Machine, Strict, UserError
-from seedbed.stages.predict import open_answers
+from seedbed.stages.predict import calibration, open_answers
 
 if TYPE_CHECKING:
     from seedbed.serving import Query
@@ -27,6 +26,7 @@ class ServeOptions(Strict):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535, description="0 takes a free one, which is printed")
     seeds: tuple[int, ...] = Field((), description="the seeds that are averaged; all where none is named")
+    raw: bool = Field(False, description="probabilities as trained, without the temperatures fitted on valid")
 
 
 def run(root: Path, machine: Machine, arguments: list[str]) -> None:
@@ -35,16 +35,15 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
         raise UserError("serve: which run? seedbed serve RUN [key=value ...]")
     name, *words = arguments
     options = ServeOptions.parse_words(words, f"serve {name}")
-    answers = open_answers(root, machine, name, options.seeds)
+    answers = open_answers(root, machine, name, options.seeds, raw=options.raw)
     import uvicorn
 
     from seedbed.serving import Application, Facts
 
-    def found(query: "Query") -> list[Mapping[str, float]]:
-        found_NC = answers.probabilities(query.texts, query.pairs)
-        return [dict(zip(answers.labels, shares_C, strict=True)) for shares_C in found_NC.tolist()]
+    def found(query: "Query") -> list[dict[str, Any]]:
+        return answers(query.rows)
 
-    application = Application(found, Facts(name, answers.labels, answers.seeds))
+    application = Application(found, Facts(name, answers.labels, answers.seeds, answers.asks))
     try:
         listening = socket.create_server((options.host, options.port), backlog=MOST_CONNECTIONS)
     except OSError as error:
@@ -71,7 +70,7 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
         signal.signal(number, stop)
     host, port = listening.getsockname()[:2]
     print(f"serve {name}: http://{host}:{port}/predict, {len(answers.labels)} labels, "
-          f"{len(answers.seeds)} seeds", flush=True)  # fmt: skip
+          f"{len(answers.seeds)} seeds{calibration(answers)}", flush=True)  # fmt: skip
     try:
         server.run(sockets=[listening])
     finally:

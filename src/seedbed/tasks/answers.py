@@ -1,20 +1,23 @@
-"""Answers of a fine-tuned run to texts that have no label: the mean of its seeds' probabilities.
+"""Answers of a fine-tuned run to texts that nobody labelled, by all its seeds together.
 
-Averaging probabilities is the ensemble of Lakshminarayanan et al. 2017 (arXiv 1612.01474), section 2.4.
-Shapes: N texts, C labels.
+The seeds' probabilities (or numbers) are averaged: the ensemble of Lakshminarayanan et al. 2017 (arXiv
+1612.01474), section 2.4. Where an answer is one of several labels, each seed's probabilities are first made
+as sure as they were right on valid. Shapes: N examples, C labels.
 """
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from seedbed.config import UserError
-from seedbed.tasks.classification import ClassificationTask
-from seedbed.tasks.examples import Example, TaskFacts
+from seedbed.metrics.temperature import fit_temperature, probabilities, scaled
+from seedbed.tasks.encoded import EncodedRows
+from seedbed.tasks.examples import Task, TaskFacts
 from seedbed.tasks.prediction import open_model, read_facts, seed_folder
+from seedbed.tasks.text_learner import Outputs
 from seedbed.tasks.tfidf import TfidfClassifier
 from seedbed.tokenization import load_tokenizer
 
@@ -22,39 +25,72 @@ if TYPE_CHECKING:
     from seedbed.tasks import FinetuneRecipe
 
 Floats = npt.NDArray[np.float64]
+Model = Callable[[Sequence[Any]], tuple[EncodedRows | None, Sequence[Outputs]]]
 
 
 class Answers:
     """The models of a fine-tuned folder, read once; each seed answers in eval mode."""
 
-    def __init__(self, recipe: "FinetuneRecipe", folder: Path, *, seeds: Sequence[int] | None = None) -> None:
-        if not isinstance(recipe.task, ClassificationTask):
-            raise UserError(
-                f"{folder.name}: task {recipe.task.name} gives no text its label; name a run whose task does "
-                "(`dvc repro evaluate` scores this one)"
-            )
-        facts = read_facts(folder)
-        self.labels = facts.labels
+    def __init__(
+        self, recipe: "FinetuneRecipe", folder: Path, *, seeds: Sequence[int] | None = None, raw: bool = False
+    ) -> None:
+        """`raw`: probabilities as trained, without the temperatures that valid asks for."""
+        self._task: Task[Any] = recipe.task
+        self._facts = read_facts(folder)
+        self.labels, self.asks = self._facts.labels, self._task.asks
         self.seeds = tuple(recipe.seeds if seeds is None else seeds)
         if unknown := sorted(set(self.seeds) - set(recipe.seeds)):
             raise UserError(
                 f"{folder.name}: no seed {unknown[0]}; trained are {', '.join(map(str, recipe.seeds))}"
             )
-        self._models = [_open(recipe, seed_folder(folder, seed), facts) for seed in self.seeds]
+        self._task.question("", ("a text",) * 3)  # a task that has no answers to give says so now
+        self.temperatures = {} if raw else temperatures(self._task, folder, self.seeds, self._facts)
+        self._models = [_open(recipe, seed_folder(folder, seed), self._facts) for seed in self.seeds]
+
+    def __call__(self, questions: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+        """What the task tells of each question, the texts that `asks` names; in order."""
+        examples = [self._task.question(str(i), parts) for i, parts in enumerate(questions)]
+        encoded, outputs = self._read(examples)
+        return self._task.answers(examples, encoded, outputs, self._facts)
 
     def probabilities(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Floats:
-        """probabilities_NC, the mean over seeds; `pairs` are second parts, one for each text or none."""
-        seconds = [None] * len(texts) if pairs is None else pairs
-        examples = [
-            Example(str(i), text, pair, 0) for i, (text, pair) in enumerate(zip(texts, seconds, strict=True))
-        ]
-        return np.asarray(np.mean([model(examples) for model in self._models], axis=0))
+        """probabilities_NC of a task of labels; `pairs` are second parts, one for each text or none."""
+        questions = list(zip(texts, pairs, strict=True)) if pairs is not None else [(text,) for text in texts]
+        examples = [self._task.question(str(i), parts) for i, parts in enumerate(questions)]
+        return np.stack(self._read(examples)[1])
+
+    def _read(self, examples: Sequence[Any]) -> tuple[EncodedRows | None, list[Outputs]]:
+        encoded, of_seeds = None, []
+        for seed, model in zip(self.seeds, self._models, strict=True):
+            encoded, outputs = model(examples)
+            if seed in self.temperatures:
+                outputs = list(scaled(np.stack(outputs), self.temperatures[seed]))
+            of_seeds.append(outputs)
+        return encoded, self._task.pooled(of_seeds)
 
 
-def _open(recipe: "FinetuneRecipe", folder: Path, facts: TaskFacts) -> Callable[[Sequence[Example]], Floats]:
+def temperatures(task: Task[Any], folder: Path, seeds: Sequence[int], facts: TaskFacts) -> dict[int, float]:
+    """Of each seed, by what it said of the valid split; none where answers are no labels."""
+    import polars
+
+    path = folder / "predictions.parquet"
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no such file; make it with `dvc repro finetune@{folder.name}`, or say raw=true"
+        )
+    valid = polars.read_parquet(path)
+    if not task.classes(valid, facts):
+        return {}
+    parts = {seed: valid.filter(polars.col("seed") == seed).sort("id") for seed in seeds}
+    return {
+        seed: fit_temperature(probabilities(part)[0], part["label"].to_numpy())
+        for seed, part in parts.items()
+    }
+
+
+def _open(recipe: "FinetuneRecipe", folder: Path, facts: TaskFacts) -> Model:
     """One seed's model as a function of examples."""
     if recipe.classifier.name == "tfidf":
         model, tokenizer = TfidfClassifier.load(folder), load_tokenizer(folder)
-        return lambda examples: model.probabilities(examples, tokenizer)
-    read = open_model(recipe, folder, facts)
-    return lambda examples: np.stack(read(examples)[1])
+        return lambda examples: (None, list(model.probabilities(examples, tokenizer)))
+    return open_model(recipe, folder, facts)

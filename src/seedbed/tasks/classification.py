@@ -2,7 +2,7 @@
 
 from abc import ABC
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -56,6 +56,20 @@ class ClassificationTask(Task[Example], ABC):
         """Columns label, predicted (numbers of labels), probability_0 .. probability_<C-1>."""
         del encoded, facts
         return label_table(seed, examples, np.stack(outputs))
+
+    def question(self, identity: str, parts: Sequence[str]) -> Example:
+        return Example(identity, parts[0], parts[1] if self.asks == "pairs" else None, 0)
+
+    def answers(
+        self,
+        examples: Sequence[Example],
+        encoded: EncodedRows | None,
+        outputs: Sequence[Outputs],
+        facts: TaskFacts,
+    ) -> list[dict[str, Any]]:
+        """label, probability, and the probabilities by label; of equals the first."""
+        del examples, encoded
+        return [label_answer(share_C, facts.labels) for share_C in outputs]
 
     def classes(self, frame: "polars.DataFrame", facts: TaskFacts) -> tuple[str, ...]:
         del frame
@@ -138,6 +152,13 @@ class ClassificationConfig(ClassificationTask, Benchmark[Example]):
 
         found = {"matthews": lambda weights_BN: metrics.matthews_correlation(confusion(weights_BN))}
         return found | ({"f1": f1, "accuracy_f1": accuracy_f1} if classes == 2 else {})
+
+
+def label_answer(share_C: Outputs, labels: Sequence[str]) -> dict[str, Any]:
+    """The likeliest label (the first of equals), its probability, and those of all labels."""
+    best = int(np.argmax(share_C))
+    shares = dict(zip(labels, share_C.tolist(), strict=True))
+    return {"label": labels[best], "probability": float(share_C[best]), "probabilities": shares}
 
 
 def label_table(seed: int, examples: Sequence[Example], probabilities_NC: Outputs) -> "polars.DataFrame":

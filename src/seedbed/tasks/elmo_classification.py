@@ -27,9 +27,9 @@ from seedbed.models import (
 )
 from seedbed.tasks.encoded import EncodedExamples
 from seedbed.tasks.examples import Example, Head, Task, TaskFacts
-from seedbed.tasks.network import NetworkConfig
+from seedbed.tasks.network import NetworkConfig, tokenizer_of
 from seedbed.tasks.sequence_classification import SequenceClassification
-from seedbed.tokenization import Vocabulary, load_tokenizer, read_words, spell_all
+from seedbed.tokenization import read_words, spell_all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class SpelledExamples(EncodedExamples):
         cls, examples: Sequence[Example], folder: Path, *, max_length: int, max_characters: int
     ) -> Self:
         """By the tokenizer in `folder`, cut to `max_length` words and marks."""
-        tokenizer, vocabulary = load_tokenizer(folder), Vocabulary.load(folder)
+        tokenizer, vocabulary = tokenizer_of(folder)
         if not vocabulary.whole_words:
             raise UserError(
                 f"{folder}: its tokens are parts of words, an ELMo reads whole words; "

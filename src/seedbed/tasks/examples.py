@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ T = TypeVar("T")
 Floats = npt.NDArray[np.float64]
 WeightedScores = Mapping[str, Callable[[Floats], Floats]]
 """Scores by name, each a function from weights of the examples (B, N) to values (B,): resampling needs it."""
+Asks = Literal["texts", "pairs", "choices"]
 Head = Literal["sequence", "tokens", "spans"]
 """What a network must give a task: numbers for a text, for each of its tokens, or the ends of an answer."""
 
@@ -146,6 +147,32 @@ class Task(Strict, ABC, Generic[E]):
         """How far (N,) each answer is from what was published; 0 is no error."""
         pairs = zip(frame["label"].to_list(), frame["predicted"].to_list(), strict=True)
         return np.array([float(actual != predicted) for actual, predicted in pairs])
+
+    @property
+    def asks(self) -> Asks:
+        """What one question is made of: a text, two, or a text with choices."""
+        return "pairs" if getattr(self, "pair", None) is not None else "texts"
+
+    def question(self, identity: str, parts: Sequence[str]) -> E:
+        """An example that nobody answered yet, of the texts that `asks` names."""
+        raise UserError(
+            f"task {self.name} answers no single texts (`dvc repro evaluate` scores it); name a run of "
+            "another task"
+        )
+
+    def pooled(self, outputs_S: "Sequence[Sequence[Outputs]]") -> "list[Outputs]":
+        """The outputs of each row, of several seeds as of one: their mean (Lakshminarayanan et al. 2017)."""
+        return [np.asarray(np.mean(of_row, axis=0)) for of_row in zip(*outputs_S, strict=True)]
+
+    def answers(
+        self,
+        examples: Sequence[E],
+        encoded: "EncodedRows | None",
+        outputs: "Sequence[Outputs]",
+        facts: TaskFacts,
+    ) -> list[dict[str, Any]]:
+        """What is told of each question, as JSON; `encoded` is None of what reads no token ids."""
+        raise NotImplementedError
 
     def scores(self, frame: "polars.DataFrame", facts: TaskFacts) -> dict[str, float]:
         """`statistics` of every example once, by bare name."""

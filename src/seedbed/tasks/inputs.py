@@ -1,23 +1,34 @@
 """Texts from a file, for batches of predictions: plain lines, CSV or TSV with a header, JSON Lines."""
 
 import csv
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from seedbed.config import UserError
 from seedbed.corpora.base import parse_object, read_lines
+from seedbed.tasks.examples import Asks
 
-COLUMNS = ("id", "text", "pair")
+COLUMNS = ("id", "text", "pair", "choices")
 
 
 @dataclass(frozen=True)
 class Input:
-    """A text, or a pair of texts; without an id of its own it is called by its line."""
+    """A text, a pair of texts, or a text with choices; without an id of its own it is called by its line."""
 
     id: str
     text: str
     pair: str | None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return (self.text, *self.choices) if self.pair is None else (self.text, self.pair)
+
+    @property
+    def kind(self) -> Asks:
+        return "choices" if self.choices else "texts" if self.pair is None else "pairs"
 
 
 def read_inputs(path: Path) -> Iterator[Input]:
@@ -29,13 +40,13 @@ def read_inputs(path: Path) -> Iterator[Input]:
                         f"give one of {', '.join(readers)}")  # fmt: skip
     if not path.is_file():
         raise UserError(f"{path}: no such file; give a file with texts")
-    kinds: set[bool] = set()
+    kinds: set[Asks] = set()
     for one in readers[suffix](path):
-        if not one.text.strip() or (one.pair is not None and not one.pair.strip()):
+        if not all(part.strip() for part in one.parts):
             raise UserError(f"{path}: {one.id}: a blank text; remove it or fill it in")
-        kinds.add(one.pair is None)
+        kinds.add(one.kind)
         if len(kinds) > 1:
-            raise UserError(f"{path}: {one.id}: single texts and pairs in one file; give one kind")
+            raise UserError(f"{path}: {one.id}: single texts and pairs or choices in one file; give one kind")
         yield one
     if not kinds:
         raise UserError(f"{path}: no text in it; give a file with texts")
@@ -75,4 +86,18 @@ def _input(value: dict[str, object], where: str, number: int) -> Input:
     text, pair, identity = value.get("text"), value.get("pair"), value.get("id", f"line {number}")
     if not isinstance(text, str) or not isinstance(pair, str | None) or not isinstance(identity, str | int):
         raise UserError(f"{where}: text must be a text, pair a text or left out, id a text or a number")
-    return Input(str(identity), text, pair)
+    return Input(str(identity), text, pair, _choices(value.get("choices"), where))
+
+
+def _choices(value: object, where: str) -> tuple[str, ...]:
+    """A list of texts, in a table as JSON."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise UserError(f"{where}: choices is no JSON list: {value[:40]!r}; write it as one") from None
+    if value is None:
+        return ()
+    if not isinstance(value, list) or len(value) < 2 or not all(isinstance(one, str) for one in value):
+        raise UserError(f"{where}: choices must be a list of at least two texts")
+    return tuple(value)

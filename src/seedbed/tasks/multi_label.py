@@ -4,7 +4,7 @@ C labels.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -143,6 +143,23 @@ class MultiLabelConfig(Benchmark[MultiLabelExample]):
                 "predicted": polars.List(polars.Int64),
             },
         )
+
+    def question(self, identity: str, parts: Sequence[str]) -> MultiLabelExample:
+        return MultiLabelExample(identity, parts[0], parts[1] if self.asks == "pairs" else None, ())
+
+    def answers(
+        self,
+        examples: Sequence[MultiLabelExample],
+        encoded: EncodedRows | None,
+        outputs: Sequence[Outputs],
+        facts: TaskFacts,
+    ) -> list[dict[str, Any]]:
+        """labels, those more likely than not, and the probabilities by label."""
+        del examples, encoded
+        shares = [dict(zip(facts.labels, share_C.tolist(), strict=True)) for share_C in outputs]
+        return [
+            {"labels": [label for label, p in of.items() if p > 0.5], "probabilities": of} for of in shares
+        ]
 
     def words(self, frame: "polars.DataFrame", facts: TaskFacts) -> tuple[list[str], list[str]]:
         actual, predicted = (

@@ -5,7 +5,7 @@ BERT on SWAG (arXiv 1810.04805, section 4.4). Shapes: B examples, K choices, L p
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from seedbed.corpora import Document
 from seedbed.learner import Accumulator, Batch, MeanAccumulator
 from seedbed.tasks.benchmark import Benchmark, field_of, json_of
 from seedbed.tasks.encoded import EncodedExamples, EncodedRows, Labels
-from seedbed.tasks.examples import Head, Labelled, TaskFacts, WeightedScores
+from seedbed.tasks.examples import Asks, Head, Labelled, TaskFacts, WeightedScores
 from seedbed.tasks.text_learner import Outputs, TextLearner
 
 if TYPE_CHECKING:
@@ -172,6 +172,31 @@ class MultipleChoiceConfig(Benchmark[Choice]):
             }
             | {f"probability_{choice}": column for choice, column in enumerate(share_NK.T)}
         )
+
+    @property
+    def asks(self) -> Asks:
+        return "choices"
+
+    def question(self, identity: str, parts: Sequence[str]) -> Choice:
+        return Choice(identity, parts[0], tuple(parts[1:]), 0)
+
+    def answers(
+        self,
+        examples: Sequence[Choice],
+        encoded: EncodedRows | None,
+        outputs: Sequence[Outputs],
+        facts: TaskFacts,
+    ) -> list[dict[str, Any]]:
+        """label, the number of a choice as it is published, and the probability of each choice in order."""
+        del encoded, facts
+        made = []
+        for one, share_K in zip(examples, outputs, strict=True):
+            best = int(np.argmax(share_K))
+            made.append(
+                {"label": best + self.first, "choice": one.choices[best], "probability": float(share_K[best])}
+                | {"probabilities": share_K.tolist()}
+            )
+        return made
 
     def classes(self, frame: "polars.DataFrame", facts: TaskFacts) -> tuple[str, ...]:
         """A choice has no name but its number, as it is published."""

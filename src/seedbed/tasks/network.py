@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,10 +11,25 @@ from torch import nn
 from seedbed.config import Strict
 from seedbed.tasks.examples import Head, Task, TaskFacts
 from seedbed.tokenization import Vocabulary, load_tokenizer
+from seedbed.tokenization.folder import TOKENIZER
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
     from seedbed.tasks.encoded import EncodedRows
     from seedbed.tasks.text_learner import TextLearner
+
+
+def tokenizer_of(folder: Path) -> "tuple[Tokenizer, Vocabulary]":
+    """The tokenizer in a folder and what a model knows of it, read again only where the file has changed."""
+    file = folder / TOKENIZER
+    return _read(folder, file.stat().st_mtime_ns if file.is_file() else 0)
+
+
+@lru_cache(maxsize=16)
+def _read(folder: Path, changed: int) -> "tuple[Tokenizer, Vocabulary]":
+    del changed
+    return load_tokenizer(folder), Vocabulary.load(folder)
 
 
 class NetworkConfig(Strict, ABC):
@@ -53,13 +69,8 @@ class NetworkConfig(Strict, ABC):
     ) -> "EncodedRows":
         """The examples as the network reads them, by the tokenizer in `folder`."""
         del network
-        return task.encode(
-            examples,
-            load_tokenizer(folder),
-            facts=facts,
-            max_length=max_length,
-            pad_id=Vocabulary.load(folder).pad_id,
-        )
+        tokenizer, vocabulary = tokenizer_of(folder)
+        return task.encode(examples, tokenizer, facts=facts, max_length=max_length, pad_id=vocabulary.pad_id)
 
     def positions(self, network: nn.Module) -> int | None:
         """Most tokens of a text; None where any number will do."""

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from seedbed.corpora import Document, Split
 from seedbed.tasks.classification import MadeTask
-from seedbed.tasks.examples import Example, TaskFacts, balanced, content_hash
+from seedbed.tasks.examples import Asks, Example, TaskFacts, balanced, content_hash
 
 BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+")
@@ -25,6 +25,10 @@ class PairsConfig(MadeTask):
     name: Literal["pairs"]
     min_characters: int = Field(30, ge=1, description="a shorter sentence says too little to be placed")
     max_characters: int = Field(160, ge=1, description="a longer sentence is cut here")
+
+    @property
+    def asks(self) -> Asks:
+        return "pairs"
 
     def learn(self, documents: Sequence[Document]) -> TaskFacts:
         return TaskFacts(labels=("swapped", "in_order"))

@@ -6,7 +6,7 @@ BERT (arXiv 1810.04805, sections 4.2 and 4.3). Shapes: B windows, L positions.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -20,7 +20,7 @@ from seedbed.learner import Accumulator, Batch, MeanAccumulator
 from seedbed.tasks.answer_texts import Script, compare
 from seedbed.tasks.benchmark import Benchmark, field_of, json_of
 from seedbed.tasks.encoded import EncodedRows
-from seedbed.tasks.examples import Floats, Head, Labelled, TaskFacts, WeightedScores
+from seedbed.tasks.examples import Asks, Floats, Head, Labelled, TaskFacts, WeightedScores
 from seedbed.tasks.text_learner import Outputs, TextLearner
 from seedbed.tasks.windows import (
     EncodedWindows,
@@ -168,22 +168,11 @@ class QuestionAnsweringConfig(Benchmark[Question]):
         import polars
 
         assert isinstance(encoded, EncodedWindows)
-        found: list[list[Found]] = [[] for _ in examples]
-        empty = np.full(len(examples), np.inf)
-        for window, logits_L2 in zip(encoded.windows, outputs, strict=True):
-            found[window.question] += best_answers(
-                window, logits_L2, num_best=self.num_best, max_answer=self.max_answer
-            )
-            # the window that is least sure that it holds nothing speaks, as in BERT's code
-            empty[window.question] = min(empty[window.question], float(logits_L2[0].sum()))
         rows = []
-        for one, answers, of_empty in zip(examples, found, empty.tolist(), strict=True):
-            best = self._best(one.context, answers)
-            lead = of_empty - best[0][1]
-            refused = self.no_answer_threshold is not None and lead > self.no_answer_threshold
-            predicted = "" if refused else best[0][0]
+        for one, (best, lead) in zip(examples, self._found(examples, encoded, outputs), strict=True):
+            predicted = "" if self._refused(lead) else best[0][0]
             exact, f1 = compare(predicted, [text for text, _ in one.answers], script=self.script)
-            n_best = json.dumps(best, ensure_ascii=False)
+            n_best = json.dumps([(text, found.score) for text, found in best], ensure_ascii=False)
             rows.append((one.id, [text for text, _ in one.answers], predicted, n_best, lead, exact, f1))
         names = ("id", "label", "predicted", "n_best", "no_answer", "exact_match", "f1")
         columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
@@ -192,12 +181,67 @@ class QuestionAnsweringConfig(Benchmark[Question]):
             schema_overrides={"label": polars.List(polars.String)},
         )
 
-    def _best(self, context: str, answers: Sequence[Found]) -> list[tuple[str, float]]:
-        """Texts with their scores, best first, each text once; the empty one where nothing was found."""
-        best: dict[str, float] = {}
+    def _found(
+        self, examples: Sequence[Question], encoded: EncodedWindows, outputs: Sequence[Outputs]
+    ) -> list[tuple[list[tuple[str, Found]], float]]:
+        """For each question its best answers, and by how much the empty one is ahead of them."""
+        found: list[list[Found]] = [[] for _ in examples]
+        empty = np.full(len(examples), np.inf)
+        for window, logits_L2 in zip(encoded.windows, outputs, strict=True):
+            found[window.question] += best_answers(
+                window, logits_L2, num_best=self.num_best, max_answer=self.max_answer
+            )
+            # the window that is least sure that it holds nothing speaks, as in BERT's code
+            empty[window.question] = min(empty[window.question], float(logits_L2[0].sum()))
+        best = [self._best(one.context, of_one) for one, of_one in zip(examples, found, strict=True)]
+        return [
+            (of_one, of_empty - of_one[0][1].score)
+            for of_one, of_empty in zip(best, empty.tolist(), strict=True)
+        ]
+
+    def _best(self, context: str, answers: Sequence[Found]) -> list[tuple[str, Found]]:
+        """Texts with where they stand, best first, each text once; the empty one where nothing was found."""
+        best: dict[str, Found] = {}
         for one in sorted(answers, key=lambda a: (-a.score, a.start, a.end)):
-            best.setdefault(context[one.start : one.end].strip(), one.score)
-        return list(best.items())[: self.num_best] or [("", 0.0)]
+            best.setdefault(context[one.start : one.end].strip(), one)
+        return list(best.items())[: self.num_best] or [("", Found(0.0, 0, 0))]
+
+    def _refused(self, lead: float) -> bool:
+        return self.no_answer_threshold is not None and lead > self.no_answer_threshold
+
+    @property
+    def asks(self) -> Asks:
+        return "pairs"
+
+    def question(self, identity: str, parts: Sequence[str]) -> Question:
+        """Of a question and its paragraph."""
+        return Question(identity, parts[0], parts[1], ())
+
+    def answers(
+        self,
+        examples: Sequence[Question],
+        encoded: EncodedRows | None,
+        outputs: Sequence[Outputs],
+        facts: TaskFacts,
+    ) -> list[dict[str, Any]]:
+        """answer, its characters in the paragraph, its share of the n best (softmax, as in BERT's code)."""
+        del facts
+        assert isinstance(encoded, EncodedWindows)
+        made: list[dict[str, Any]] = []
+        for one, (best, lead) in zip(examples, self._found(examples, encoded, outputs), strict=True):
+            scores_K = np.array([found.score for _, found in best])
+            if self.no_answer_threshold is not None:
+                scores_K = np.append(scores_K, lead + scores_K[0])
+            share_K = np.exp(scores_K - scores_K.max())
+            share_K /= share_K.sum()
+            if self._refused(lead):
+                made.append({"answer": "", "start": None, "end": None, "probability": float(share_K[-1])})
+                continue
+            text, found = best[0]
+            start = one.context.find(text, found.start)
+            told = {"answer": text, "start": start, "end": start + len(text)}
+            made.append(told | {"probability": float(share_K[0])})
+        return made
 
     def words(self, frame: "polars.DataFrame", facts: TaskFacts) -> tuple[list[str], list[str]]:
         actual = [" / ".join(dict.fromkeys(answers)) or NO_ANSWER for answers in frame["label"].to_list()]

@@ -5,7 +5,7 @@ BERT on STS-B (arXiv 1810.04805, section 4.1): one output, its published score a
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -139,6 +139,20 @@ class RegressionConfig(Benchmark[ScoredExample]):
                 "predicted": np.array(outputs, dtype=np.float64),
             }
         )
+
+    def question(self, identity: str, parts: Sequence[str]) -> ScoredExample:
+        return ScoredExample(identity, parts[0], parts[1] if self.asks == "pairs" else None, 0.0)
+
+    def answers(
+        self,
+        examples: Sequence[ScoredExample],
+        encoded: EncodedRows | None,
+        outputs: Sequence[Outputs],
+        facts: TaskFacts,
+    ) -> list[dict[str, Any]]:
+        """score, on the published scale."""
+        del examples, encoded, facts
+        return [{"score": float(predicted)} for predicted in outputs]
 
     def words(self, frame: "polars.DataFrame", facts: TaskFacts) -> tuple[list[str], list[str]]:
         actual, predicted = ([f"{value:.3g}" for value in frame[c].to_list()] for c in ("label", "predicted"))

@@ -5,9 +5,10 @@ piece covers several units (characters of Korean), it bears the tag of the first
 Shapes: B rows, L positions, C tags.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +25,13 @@ from seedbed.tasks.encoded import EncodedRows, Labels
 from seedbed.tasks.entities import Rule, entities, entity_counts, f1, macro_f1
 from seedbed.tasks.examples import Floats, Head, Labelled, TaskFacts, WeightedScores
 from seedbed.tasks.text_learner import Outputs, TextLearner
+from seedbed.tasks.windows import NOWHERE, TextWindow, cut_texts
 
 if TYPE_CHECKING:
     import polars
     from tokenizers import Tokenizer
 
-IGNORED, NOWHERE, OUTSIDE = -100, -1, "O"
+IGNORED, OUTSIDE = -100, "O"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,27 @@ class TaggedExample(Labelled):
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedTags(EncodedRows):
-    """Tags of positions, IGNORED where a position bears none; each unit's position, NOWHERE if cut off."""
+    """Windows of texts; a piece is answered for, and learned, in the window where it has most context."""
 
     tags: list[npt.NDArray[np.int64]]
+    """Of each row's positions, IGNORED where a position bears none or another window answers for it."""
+    pieces: list[npt.NDArray[np.int64]]
+    """The number in its text of the piece at each position of a row, NOWHERE for special and others' ones."""
+    texts: list[int]
+    """The example that each row is of."""
     units: list[npt.NDArray[np.int64]]
+    """For each example the number of the piece that begins each unit, NOWHERE where it has none."""
+
+    def gathered(self, outputs: Sequence[Outputs]) -> list[Outputs]:
+        """Outputs (pieces, C) of each example's pieces, of outputs (L, C) of each row's positions."""
+        counts = np.zeros(len(self.units), dtype=np.int64)
+        for text, piece_L in zip(self.texts, self.pieces, strict=True):
+            counts[text] = max(counts[text], int(piece_L.max(initial=NOWHERE)) + 1)
+        found = [np.zeros((int(count), outputs[0].shape[1])) for count in counts]
+        for text, piece_L, output_LC in zip(self.texts, self.pieces, outputs, strict=True):
+            places = np.flatnonzero(piece_L != NOWHERE)
+            found[text][piece_L[places]] = output_LC[places]
+        return found
 
     def labels_of(self, chosen: npt.NDArray[np.int64], length: int) -> Labels:
         labels_BL = np.full((len(chosen), length), IGNORED, dtype=np.int64)
@@ -89,13 +108,19 @@ class TokenClassification(TextLearner):
 class TokenClassificationConfig(Benchmark[TaggedExample]):
     """Published IOB2 tags, as reader `tagged` keeps them. Units of blanks are left out, as KLUE does.
 
-    Units beyond `max_length` are answered with O.
+    A text longer than `max_length` is read in windows that overlap.
     """
 
     name: Literal["token_classification"]
     head: ClassVar[Head] = "tokens"
     hub_tag: ClassVar[str] = "token-classification"
     rule: Rule = Field("conll", description="whether an I- that continues nothing begins an entity")
+    doc_stride: int = Field(
+        64, ge=1, description="tokens from the start of one window of a long text to that of the next"
+    )
+    unit: Literal["word", "character"] = Field(
+        "word", description="what `predict` and `serve` tag in a text that nobody took apart"
+    )
     metric: Literal["entity_f1", "entity_macro_f1", "unit_macro_f1"] = Field(
         "entity_f1", description="the official score"
     )
@@ -138,27 +163,31 @@ class TokenClassificationConfig(Benchmark[TaggedExample]):
     ) -> EncodedTags:
         """A type that train never showed is learned as O: the score counts it as missed."""
         numbers = {tag: number for number, tag in enumerate(facts.labels)}
-        tokenizer.enable_truncation(max_length)
-        try:
-            encodings = tokenizer.encode_batch([example.text for example in examples])
-        finally:
-            tokenizer.no_truncation()
-        tags, units = [], []
-        for example, encoding in zip(examples, encodings, strict=True):
-            special = encoding.special_tokens_mask
-            places = [None if mark else o for mark, o in zip(special, encoding.offsets, strict=True)]
+        cut = cut_texts(
+            tokenizer, [one.text for one in examples], max_length=max_length, doc_stride=self.doc_stride
+        )
+        rows: list[TextWindow] = []
+        tags, units, texts = [], [], []
+        for number, (example, (places, windows)) in enumerate(zip(examples, cut, strict=True)):
             unit_U = positions_of(example.spans, places)
-            tag_L = np.full(len(encoding.ids), IGNORED, dtype=np.int64)
-            for position, tag in zip(reversed(unit_U), reversed(example.tags), strict=True):
-                if position != NOWHERE:  # backwards, so that the first of several units stays
-                    tag_L[position] = numbers.get(tag, 0)
-            tags.append(tag_L)
+            of_piece = np.full(len(places), IGNORED, dtype=np.int64)
+            for piece, tag in zip(reversed(unit_U), reversed(example.tags), strict=True):
+                if piece != NOWHERE:  # backwards, so that the first of several units stays
+                    of_piece[piece] = numbers.get(tag, 0)
             units.append(unit_U)
+            rows += windows
+            texts += [number] * len(windows)
+            tags += [
+                np.append(of_piece, IGNORED)[window.pieces]  # NOWHERE is the last place
+                for window in windows
+            ]
         return EncodedTags(
-            ids=[np.array(encoding.ids, dtype=np.int64) for encoding in encodings],
-            type_ids=[np.array(encoding.type_ids, dtype=np.int64) for encoding in encodings],
+            ids=[row.ids for row in rows],
+            type_ids=[row.type_ids for row in rows],
             pad_id=pad_id,
             tags=tags,
+            pieces=[row.pieces for row in rows],
+            texts=texts,
             units=units,
         )
 
@@ -181,8 +210,8 @@ class TokenClassificationConfig(Benchmark[TaggedExample]):
 
         assert isinstance(encoded, EncodedTags)
         predicted = [
-            tags_of_units(units_U, logits_LC.argmax(1), facts.labels)
-            for units_U, logits_LC in zip(encoded.units, outputs, strict=True)
+            tags_of_units(units_U, logits_PC.argmax(1), facts.labels)
+            for units_U, logits_PC in zip(encoded.units, encoded.gathered(outputs), strict=True)
         ]
         return polars.DataFrame(
             {
@@ -192,6 +221,47 @@ class TokenClassificationConfig(Benchmark[TaggedExample]):
                 "predicted": predicted,
             }
         )
+
+    def question(self, identity: str, parts: Sequence[str]) -> TaggedExample:
+        """Words and marks apart, or characters; blanks are no units."""
+        pattern = r"\S" if self.unit == "character" else r"\w+|[^\w\s]"
+        spans = tuple(found.span() for found in re.finditer(pattern, parts[0]))
+        return TaggedExample(identity, parts[0], spans, (OUTSIDE,) * len(spans))
+
+    def pooled(self, outputs_S: Sequence[Sequence[Outputs]]) -> list[Outputs]:
+        """The mean of the probabilities."""
+        return super().pooled([[softmax(logits_LC) for logits_LC in of_seed] for of_seed in outputs_S])
+
+    def answers(
+        self,
+        examples: Sequence[TaggedExample],
+        encoded: EncodedRows | None,
+        outputs: Sequence[Outputs],
+        facts: TaskFacts,
+    ) -> list[dict[str, Any]]:
+        """tags of the units, each with its characters and probability (1 where no piece stands for it);
+        and the entities that they make."""
+        assert isinstance(encoded, EncodedTags)
+        made = []
+        for one, units_U, share_PC in zip(examples, encoded.units, encoded.gathered(outputs), strict=True):
+            tags = tags_of_units(units_U, share_PC.argmax(1), facts.labels)
+            sure = [1.0 if unit == NOWHERE else float(share_PC[unit].max()) for unit in units_U.tolist()]
+            told = [
+                {"text": one.text[start:end], "start": start, "end": end, "tag": tag, "probability": share}
+                for (start, end), tag, share in zip(one.spans, tags, sure, strict=True)
+            ]
+            found = sorted(entities(tags, rule=self.rule), key=lambda entity: entity[1])
+            ends = [(kind, one.spans[first][0], one.spans[last - 1][1]) for kind, first, last in found]
+            made.append(
+                {
+                    "entities": [
+                        {"type": kind, "text": one.text[start:end], "start": start, "end": end}
+                        for kind, start, end in ends
+                    ],
+                    "tags": told,
+                }
+            )
+        return made
 
     def words(self, frame: "polars.DataFrame", facts: TaskFacts) -> tuple[list[str], list[str]]:
         """The entities by their type and units, counted from 1."""
@@ -234,31 +304,34 @@ class TokenClassificationConfig(Benchmark[TaggedExample]):
         }
 
 
+def softmax(logits_LC: Outputs) -> Outputs:
+    exponents_LC = np.exp(logits_LC - logits_LC.max(axis=1, keepdims=True))
+    return np.asarray(exponents_LC / exponents_LC.sum(axis=1, keepdims=True))
+
+
 def positions_of(
-    spans: Sequence[tuple[int, int]], places: Sequence[tuple[int, int] | None]
+    spans: Sequence[tuple[int, int]], places: Sequence[tuple[int, int]]
 ) -> npt.NDArray[np.int64]:
-    """For each unit the first position that shares its characters; `places` is None for special ones."""
+    """For each unit the first piece that shares its characters, of pieces by their characters."""
     found = np.full(len(spans), NOWHERE, dtype=np.int64)
     position = 0
     for unit, (start, end) in enumerate(spans):
-        while position < len(places) and ((place := places[position]) is None or place[1] <= start):
+        while position < len(places) and places[position][1] <= start:
             position += 1
         if position == len(places):
             break
-        place = places[position]
-        assert place is not None
-        if place[0] < end:
+        if places[position][0] < end:
             found[unit] = position
     return found
 
 
 def tags_of_units(
-    units_U: npt.NDArray[np.int64], predicted_L: npt.NDArray[np.int64], labels: Sequence[str]
+    units_U: npt.NDArray[np.int64], predicted_P: npt.NDArray[np.int64], labels: Sequence[str]
 ) -> list[str]:
-    """The tag of each unit's position; a further unit of the same position continues the entity."""
+    """The tag of each unit's piece; a further unit of the same piece continues the entity."""
     tags, before = [], NOWHERE
     for position in units_U.tolist():
-        tag = OUTSIDE if position == NOWHERE else labels[int(predicted_L[position])]
+        tag = OUTSIDE if position == NOWHERE else labels[int(predicted_P[position])]
         tags.append(f"I-{tag[2:]}" if position == before != NOWHERE and tag != OUTSIDE else tag)
         before = position
     return tags

@@ -1,10 +1,10 @@
-"""A question with its paragraph, cut into windows that overlap; and the best answers found in them.
+"""Long texts, and questions with long paragraphs, cut into windows that overlap; the best answers in them.
 
 BERT (arXiv 1810.04805, section 4.2) and its code: a window begins `doc_stride` tokens after the one before;
 an answer counts in the window where its first token has the most context. Shapes: L positions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 Floats = npt.NDArray[np.float64]
+NOWHERE = -1
 CONTEXT = 1
 """The tokenizer's number of a pair's second part."""
 
@@ -132,3 +133,59 @@ def best_answers(window: Window, logits_L2: Floats, *, num_best: int, max_answer
         if a <= b < a + max_answer
     ]
     return sorted(found, key=lambda one: (-one.score, one.start, one.end))[:num_best]
+
+
+@dataclass(frozen=True, slots=True)
+class TextWindow:
+    """One row of a text."""
+
+    ids: npt.NDArray[np.int64]
+    type_ids: npt.NDArray[np.int64]
+    pieces: npt.NDArray[np.int64]
+    """The number in its text of the piece at each position; NOWHERE where it is special, or has more context
+    in another window."""
+
+
+def cut_texts(
+    tokenizer: "Tokenizer", texts: Sequence[str], *, max_length: int, doc_stride: int
+) -> list[tuple[list[tuple[int, int]], list[TextWindow]]]:
+    """For each text the characters of its pieces, and its windows."""
+    room = max_length - tokenizer.num_special_tokens_to_add(is_pair=False)
+    tokenizer.enable_truncation(max_length, stride=max(room - doc_stride, 0))
+    try:
+        cut = tokenizer.encode_batch(list(texts))
+    finally:
+        tokenizer.no_truncation()
+    found = []
+    for text, encoding in zip(texts, cut, strict=True):
+        # what one window holds is not always where a piece of the whole begins: the whole says it
+        whole = tokenizer.encode(text) if encoding.overflowing else encoding
+        places = [o for o, mark in zip(whole.offsets, whole.special_tokens_mask, strict=True) if not mark]
+        found.append((places, _text_windows([encoding, *encoding.overflowing], len(places))))
+    return found
+
+
+def _text_windows(encodings: "list[Encoding]", count: int) -> list[TextWindow]:
+    """Each of the `count` pieces answered for where it is furthest from an end, first of equals."""
+    inside = [np.flatnonzero(np.array(one.special_tokens_mask) == 0) for one in encodings]
+    # the windows are one step apart, and the last one ends where the text does
+    step, rest = divmod(count - len(inside[-1]), max(len(encodings) - 1, 1))
+    assert rest == 0, (count, [len(places) for places in inside])
+    context = np.full(count, -np.inf)
+    owner = np.zeros(count, dtype=np.int64)
+    numbers = []
+    for window, places in enumerate(inside):
+        place = np.arange(len(places))
+        piece = window * step + place
+        score = np.minimum(place, place[::-1]) + 0.01 * len(places)
+        better = score > context[piece]
+        context[piece[better]], owner[piece[better]] = score[better], window
+        numbers.append(piece)
+    rows = []
+    for window, (encoding, places, piece) in enumerate(zip(encodings, inside, numbers, strict=True)):
+        pieces = np.full(len(encoding.ids), NOWHERE, dtype=np.int64)
+        mine = owner[piece] == window
+        pieces[places[mine]] = piece[mine]
+        ids, type_ids = (np.array(x, dtype=np.int64) for x in (encoding.ids, encoding.type_ids))
+        rows.append(TextWindow(ids, type_ids, pieces))
+    return rows
