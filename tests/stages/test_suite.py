@@ -72,6 +72,23 @@ def test_a_baseline_is_a_run_of_its_own(root: Path) -> None:
     assert runs["electra_tiny-gum_ner"] == runs["electra_tiny-gum_ner-window"] | {"recipe": "benchmark"}
 
 
+def test_what_a_baseline_cannot_answer_is_left_out_and_told(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    benchmarks = {
+        name: {"source": name, "corpus": name, "task": name, "max_steps": 2, "warmup_steps": 0}
+        for name in ("cola", "stsb")
+    }
+    (root / "conf/suite/two.yaml").write_text(yaml.safe_dump({"benchmarks": benchmarks}))
+    suite.run(root, Machine(), ["two", "electra_tiny", "recipe=benchmark_tfidf"])
+    told = capsys.readouterr().out
+    assert "two: left out: benchmark_tfidf on stsb" in told and "task regression asks more" in told
+    runs = load_yaml(root / "params.yaml")["finetune"]
+    assert "electra_tiny-cola-tfidf" in runs and not any("stsb" in run for run in runs)
+    with pytest.raises(UserError, match="task token_classification asks more"):
+        suite.run(root, Machine(), ["english_ner", "electra_tiny", "recipe=benchmark_tfidf"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -93,5 +110,7 @@ def test_lines_go_to_the_end_of_their_block() -> None:
         found
         == "# head\nfetch:\n  a: {}  # first\n  c: {}\n\n# about preprocess\npreprocess:\n  b: {}\nset: {}\n"
     )
+    empty = suite.inserted("fetch: {}  # none yet\nset: {}\n", "fetch", ["c: {}"])
+    assert empty == "fetch:\n  c: {}\nset: {}\n"
     with pytest.raises(UserError, match="no block 'finetune'"):
         suite.inserted(text, "finetune", ["x: {}"])

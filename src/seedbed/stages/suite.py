@@ -44,15 +44,39 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
     path = root / "conf/suite" / f"{name}.yaml"
     suite = Suite.parse(load_yaml(path), where=str(path))
     text = (root / PARAMS).read_text(encoding="utf-8")
+    lines_of(suite, backbone, options.recipe)  # a bad name is told before anything is composed
+    refused = refusals(root, suite, backbone, options.recipe)
     added: list[str] = []
-    for verb, lines in lines_of(suite, backbone, options.recipe).items():
+    kept = {one: runs for one, runs in suite.benchmarks.items() if one not in refused}
+    for verb, lines in lines_of(
+        suite.model_copy(update={"benchmarks": kept}), backbone, options.recipe
+    ).items():
         present = load_yaml(root / PARAMS).get(verb) or {}
         new = {run: line for run, line in lines.items() if run not in present}
         text = inserted(text, verb, list(new.values()))
         added += [f"{verb} {run}" for run in new]
     if added:
         write_atomically(root / PARAMS, text.encode())
+    for reason in refused.values():
+        print(f"suite {name}: left out: {reason}")
     print(f"suite {name}: {len(added)} runs into {PARAMS}{': ' + ', '.join(added) if added else ''}")
+
+
+def refusals(root: Path, suite: Suite, backbone: str, recipe: str) -> dict[str, str]:
+    """The benchmarks that the recipe cannot take, each with the reason; UserError where it can take none."""
+    from seedbed.stages.compose import compose_run
+    from seedbed.tasks import FinetuneRecipe
+
+    refused: dict[str, str] = {}
+    for name, one in suite.benchmarks.items():
+        try:
+            links = {"backbone": backbone, "corpus": one.corpus, "task": one.task}
+            FinetuneRecipe.parse(compose_run(root, "finetune", recipe, links, {}), f"{recipe} on {name}")
+        except UserError as error:
+            refused[name] = str(error)
+            if len(refused) == len(suite.benchmarks):
+                raise
+    return refused
 
 
 def lines_of(suite: Suite, backbone: str, recipe: str) -> dict[str, dict[str, str]]:
@@ -76,7 +100,9 @@ def inserted(text: str, verb: str, new: list[str]) -> str:
     """`new` at the end of the block of `verb`; every other line, comments too, stays as it is."""
     if not new:
         return text
-    lines = text.split("\n")
+    lines = [
+        verb + ":" if line.split("#")[0].rstrip() == f"{verb}: {{}}" else line for line in text.split("\n")
+    ]
     starts = [n for n, line in enumerate(lines) if line.split("#")[0].rstrip() == f"{verb}:"]
     if len(starts) != 1:
         raise UserError(f"{PARAMS}: no block {verb!r} on a line of its own; write `{verb}:` above its runs")

@@ -93,7 +93,7 @@ def _choices(value: object, where: str) -> tuple[str, ...]:
     """A list of texts, in a table as JSON."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            return _choices(json.loads(value), where)
         except ValueError:
             raise UserError(f"{where}: choices is no JSON list: {value[:40]!r}; write it as one") from None
     if value is None:
