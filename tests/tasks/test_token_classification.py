@@ -15,7 +15,7 @@ from seedbed.corpora import Document
 from seedbed.corpora.tagged import TaggedConfig
 from seedbed.models import TokenClassifier, load_token_classifier
 from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
-from seedbed.tasks.entities import entities, entity_counts, f1
+from seedbed.tasks.entities import entities, entity_counts, f1, macro_f1
 from seedbed.tasks.token_classification import (
     IGNORED,
     EncodedTags,
@@ -53,6 +53,30 @@ GOLDEN = [
 def test_entities_of_golden_cases(tags: str, conll: set[Any], strict: set[Any]) -> None:
     assert entities(tags.split(), rule="conll") == conll
     assert entities(tags.split(), rule="strict") == strict
+
+
+@pytest.mark.parametrize("rule", ["conll", "strict"])
+def test_seqeval_scores_random_tags_alike(rule: Any) -> None:
+    """Tags in any order, IOB2 or not; where seqeval is installed. Its macro average is over types of either side."""
+    seqeval = pytest.importorskip("seqeval.metrics")
+    scheme = pytest.importorskip("seqeval.scheme")
+    mode = {"mode": "strict", "scheme": scheme.IOB2} if rule == "strict" else {}
+    rng = np.random.default_rng(0)
+    known = ["O", *(f"{mark}-{kind}" for kind in ("PER", "LOC", "기관") for mark in "BI")]
+    for _ in range(200):
+        actual, predicted = (
+            [[known[tag] for tag in rng.integers(0, len(known), size)] for size in (1, 4, 7)]
+            for _ in range(2)
+        )
+        _, counts_NTK = entity_counts(actual, predicted, rule=rule)
+        for average, ours in (("micro", f1(counts_NTK.sum((0, 1)))), ("macro", macro_f1(counts_NTK.sum(0)))):
+            theirs = seqeval.f1_score(actual, predicted, average=average, zero_division=0, **mode)
+            assert float(ours) == pytest.approx(float(theirs), abs=1e-12)
+
+
+def test_the_macro_average_of_a_resample_leaves_out_the_types_it_lacks() -> None:
+    counts = np.array([[[1.0, 1, 1], [0, 0, 0]], [[1, 1, 1], [0, 1, 0]], [[0, 0, 0], [0, 0, 0]]])
+    assert macro_f1(counts).tolist() == [1.0, 0.5, 0.0]
 
 
 def test_entity_f1_of_seqevals_own_example() -> None:
