@@ -18,6 +18,7 @@ from seedbed.training.checkpoint import Saved
 from seedbed.training.optim import place_step_counts, set_learning_rates
 from seedbed.training.recipe import Training
 from seedbed.training.schedules import History
+from seedbed.training.selection import Selected
 from seedbed.training.sharding import shard, whole
 
 
@@ -79,6 +80,7 @@ class TrainingModule(pl.LightningModule):
         """The first step whose loss was not finite, kept on the device; -1 while there is none."""
         self.raw_optimizer: torch.optim.Optimizer
         self.average: Average | None = None
+        self.selected: Selected | None = None
         self._build, self._resume = build, resume
         self._compile, self._shards = compile, shards
 
@@ -100,8 +102,12 @@ class TrainingModule(pl.LightningModule):
         self.raw_optimizer = self._build(self.learner)
         if self.recipe.averaging:
             self.average = Average(self.recipe.averaging, self.learner, max_steps=self.recipe.max_steps)
+        if self.recipe.selection:
+            self.selected = Selected(self.recipe.selection, self.learner)
         if self._resume:
-            self._resume.restore(self.learner, self.raw_optimizer, average=self.averages())
+            self._resume.restore(
+                self.learner, self.raw_optimizer, average=self.averages(), selected=self.selection()
+            )
         return self.raw_optimizer
 
     def on_train_start(self) -> None:
@@ -129,6 +135,10 @@ class TrainingModule(pl.LightningModule):
     def averages(self) -> dict[str, Tensor]:
         """The averages of weights by name; none where the recipe asks for none."""
         return self.average.tensors if self.average else {}
+
+    def selection(self) -> dict[str, Tensor]:
+        """The weights of the best validation so far by name; none where the recipe asks for none."""
+        return self.selected.tensors if self.selected else {}
 
     def _set_learning_rate(self, step: int) -> None:
         factor = self.recipe.schedule.factor(step, self.recipe.max_steps, history=self.history)
