@@ -68,6 +68,8 @@ class FinetuneRecipe(Training):
             raise ValueError("seeds must be different whole numbers from 0")
         if self.classifier.name == "tfidf" and len(self.seeds) > 1:
             raise ValueError("tfidf has no chance in it, more seeds repeat the first; give one seed")
+        if self.classifier.name == "tfidf" and getattr(self.task, "class_weights", None) is not None:
+            raise ValueError("tfidf counts every example alike; leave the task's class_weights out (null)")
         of_labels = isinstance(self.classifier, TfidfConfig | ElmoClassifierConfig)
         if of_labels and not isinstance(self.task, ClassificationTask):
             raise ValueError(
