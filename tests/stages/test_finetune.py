@@ -218,6 +218,33 @@ def test_a_killed_seed_goes_on_to_the_same_bytes(
     assert hash_folder(stopped.out) == whole
 
 
+def test_seeds_of_head_and_order_are_apart(root: Path, tracked: Any) -> None:
+    """With a rate of 1e-12 the head stays what it was drawn as: the head's seed alone decides it."""
+    given = recipe(
+        seeds=[1, 2, 3, 4],
+        separate_seeds={"name": "grid", "head": [1, 5], "order": [1, 2]},
+        optimizer={"name": "adamw", "learning_rate": 1e-12},
+        max_steps=4,
+        log_every=1,
+    )
+    place = workspace(root)
+    finetune.run(place, given)
+    heads = [load_sequence_classifier(place.out / f"seed-{n}").head.out.weight for n in (1, 2, 3, 4)]
+    for (first, second), same in {(0, 1): True, (2, 3): True, (0, 2): False}.items():
+        assert torch.allclose(heads[first], heads[second], rtol=0, atol=1e-9) is same
+    with (place.out / "curves.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "train/loss"]
+    losses = [[row["value"] for row in rows if row["part"] == f"seed-{n}"] for n in (1, 2, 3, 4)]
+    assert losses[0] != losses[1] and losses[0] != losses[2], "other orders, other heads"
+    assert tracked.params["seed-3"] == {"head_seed": 5, "order_seed": 1}
+    metrics = json.loads((place.out / "metrics.json").read_text())
+    assert {"std/valid/loss", "std-head/valid/loss", "std-order/valid/loss"} <= set(metrics)
+    # (1, 1) is what seed 1 is without any of it
+    alone = replace(place, scratch=root / "alone", out=root / "models/finetune/alone")
+    finetune.run(alone, given.model_copy(update={"seeds": (1,), "separate_seeds": None}))
+    assert hash_folder(alone.out / "seed-1") == hash_folder(place.out / "seed-1")
+
+
 @pytest.mark.parametrize("family", ["electra", "roberta"])
 def test_pairs_and_scratch_and_bf16(root: Path, tracked: Any, family: str) -> None:
     given = recipe(
@@ -273,6 +300,7 @@ def test_faults_are_told_before_training(
     [
         ({"seeds": [1, 1]}, "seeds must be different"),
         ({"seeds": []}, "seeds"),
+        ({"separate_seeds": {"name": "grid", "head": [1], "order": [1]}}, r"1 trainings.*give seeds \[1\]"),
         ({"classifier": TFIDF}, "give one seed"),
         ({"classifier": {"name": "encoder", "weights": "warm"}}, "weights"),
         ({"task": {"name": "colours"}}, "task"),
