@@ -1,9 +1,9 @@
 """A pretrained encoder with a new head, or the same network from scratch."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from seedbed.data.randomness import derive_seed
@@ -19,8 +19,10 @@ from seedbed.models import (
     span_classifier_on,
     token_classifier_on,
 )
+from seedbed.models.mixout import MixoutConfig
 from seedbed.tasks.examples import Head
 from seedbed.tasks.network import NetworkConfig
+from seedbed.tasks.reinitialisation import TopLayersConfig
 from seedbed.tokenization import Vocabulary
 
 
@@ -34,6 +36,19 @@ class EncoderClassifierConfig(NetworkConfig):
     dropout: float = Field(0.1, ge=0, lt=1, description="of embeddings and layers while fine-tuning")
     attention_dropout: float = Field(0.1, ge=0, lt=1)
     classifier_dropout: float = Field(0.1, ge=0, lt=1)
+    reinitialise: TopLayersConfig | None = Field(None, description="layers that begin anew; null: none")
+    mixout: MixoutConfig | None = Field(
+        None, description="weights that fall back by chance; with it `dropout` is 0 in the paper; null: none"
+    )
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> Self:
+        given = [name for name in ("reinitialise", "mixout") if getattr(self, name) is not None]
+        if self.weights == "random" and given:
+            raise ValueError(
+                f"{given[0]} is of pretrained weights, and weights is random; leave it out (null)"
+            )
+        return self
 
     def network(
         self, backbone: Path, head: Head, *, num_outputs: int, seed: int
@@ -45,6 +60,11 @@ class EncoderClassifierConfig(NetworkConfig):
             new = derive_seed(seed, "encoder")
             encoder, pooler = loaded.config.build(Vocabulary.load(backbone), seed=new), None
             head_seed = new + 1
+        if self.reinitialise is not None:
+            self.reinitialise.apply(encoder, seed=head_seed)
+            pooler = None if self.reinitialise.pooler else pooler
+        if self.mixout is not None:
+            self.mixout.apply(encoder)
         rate = self.classifier_dropout
         if head == "spans":
             return span_classifier_on(encoder, seed=head_seed)
