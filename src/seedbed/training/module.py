@@ -20,6 +20,7 @@ from seedbed.training.recipe import Training
 from seedbed.training.schedules import History
 from seedbed.training.selection import Selected
 from seedbed.training.sharding import shard, whole
+from seedbed.training.unfreezing import Thaw
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class TrainingModule(pl.LightningModule):
         history: History,
         compile: bool,
         shards: bool,
+        depths: Mapping[str, int],
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -81,7 +83,8 @@ class TrainingModule(pl.LightningModule):
         self.raw_optimizer: torch.optim.Optimizer
         self.average: Average | None = None
         self.selected: Selected | None = None
-        self._build, self._resume = build, resume
+        self._build, self._resume, self._depths = build, resume, depths
+        self._thaw: Thaw | None = None
         self._compile, self._shards = compile, shards
 
     def configure_model(self) -> None:
@@ -100,6 +103,14 @@ class TrainingModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         self.raw_optimizer = self._build(self.learner)
+        if self.recipe.unfreezing:
+            self._thaw = Thaw(
+                self.recipe.unfreezing,
+                self.raw_optimizer,
+                self.learner,
+                self._depths,
+                max_steps=self.recipe.max_steps,
+            )
         if self.recipe.averaging:
             self.average = Average(self.recipe.averaging, self.learner, max_steps=self.recipe.max_steps)
         if self.recipe.selection:
@@ -124,6 +135,8 @@ class TrainingModule(pl.LightningModule):
             losses = self._loss(batch, counts)
             self._backward(losses["loss"], last=micro == len(micro_batches) - 1)
             self._remember(losses, step)
+        if self._thaw:
+            self._thaw.withhold(step)
         clip_gradients(self.learner, self.recipe.gradient_clip)
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
@@ -143,6 +156,8 @@ class TrainingModule(pl.LightningModule):
     def _set_learning_rate(self, step: int) -> None:
         factor = self.recipe.schedule.factor(step, self.recipe.max_steps, history=self.history)
         set_learning_rates(self.raw_optimizer, factor)
+        if self._thaw:
+            self._thaw.scale_rates(step)
 
     def _counts(self, micro_batches: list[Batch]) -> dict[str, Tensor]:
         """The counts of the whole step; a step that has nothing to count is divided by 1."""

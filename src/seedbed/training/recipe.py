@@ -11,6 +11,7 @@ from seedbed.training.optim import Optimizer
 from seedbed.training.schedules import Schedule
 from seedbed.training.selection import BestConfig
 from seedbed.training.stopping import PatienceConfig
+from seedbed.training.unfreezing import Unfreezing
 from seedbed.training.validation import Precision
 
 
@@ -26,6 +27,9 @@ class Training(Strict):
     gradient_clip: float = Field(1.0, gt=0, description="largest global gradient norm")
     averaging: Averaging | None = Field(
         None, description="weights that are validated and saved in place of the last step's; null: those"
+    )
+    unfreezing: Unfreezing | None = Field(
+        None, description="layers that begin to learn later than the head; null: all at once"
     )
     log_every: int = Field(50, ge=1)
     validate_every: int = Field(

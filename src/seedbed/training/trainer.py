@@ -63,8 +63,8 @@ def train(
 
     `example_tokens` is the size of one presentation in tokens (or points), for micro-batching and
     the speed; where it is not the same in every step it is the largest, and `tokens_at(step)` tells each.
-    `depths` is the layer of each parameter, for an optimizer with `layer_decay`. State is kept
-    in `scratch`; the same call after a kill continues bit for bit.
+    `depths` is the layer of each parameter, for `unfreezing` and an optimizer with `layer_decay`. State is
+    kept in `scratch`; the same call after a kill continues bit for bit.
     Raises Interrupted after SIGTERM or SIGUSR1 (state saved), UserError when the loss diverges.
     """
     _quiet_lightning()
@@ -111,6 +111,7 @@ def train(
         history=state.curves,
         compile=machine.compile,
         shards=shards,
+        depths=depths or {},
     )
     loader = steps(
         data,
