@@ -189,10 +189,29 @@ def test_same_recipe_same_bytes_and_no_module_on_two_sides(root: Path, tracked: 
     assert not modules[0] & modules[1]
 
 
+ANEW = {"name": "top_layers", "count": 1}
+BEST = {"name": "best", "metric": "valid/loss", "mode": "max"}
+TRAININGS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "few_examples": {
+        "classifier": {"reinitialise": ANEW, "mixout": {"name": "mixout", "probability": 0.5}},
+        "unfreezing": {"name": "head_first", "head_steps": 4},
+    },
+    "adapter": {
+        "classifier": {"adapter": {"name": "lora", "rank": 2, "alpha": 4.0, "dropout": 0.1}},
+        "selection": BEST,
+    },
+}
+"""The ways of fine-tuning that must survive a kill; `classifier` is what is changed of the encoder's."""
+
+
+@pytest.mark.parametrize("changed", TRAININGS.values(), ids=list(TRAININGS))
 def test_a_killed_seed_goes_on_to_the_same_bytes(
-    root: Path, tracked: Any, monkeypatch: pytest.MonkeyPatch
+    root: Path, tracked: Any, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
 ) -> None:
-    place, given = workspace(root), recipe(validate_every=3)
+    classifier = {"name": "encoder", "weights": "pretrained", **changed.get("classifier", {})}
+    place = workspace(root)
+    given = recipe(validate_every=3, **{**changed, "classifier": classifier})
     finetune.run(place, given)
     whole = hash_folder(place.out)
     stopped = replace(place, scratch=root / "stopped", out=root / "models/finetune/stopped")
@@ -216,6 +235,13 @@ def test_a_killed_seed_goes_on_to_the_same_bytes(
     finetune.run(stopped, given, on_valid=kill)
     assert calls == [*before, 8], "seed 1 is not trained again, seed 2 only to its end"
     assert hash_folder(stopped.out) == whole
+    # an ordinary folder, whose weights are those that made the valid predictions
+    examples = training_examples(given.task, root / "data/clean/tiny")[2]
+    stored = pl.read_parquet(place.out / "predictions.parquet").filter(pl.col("seed") == 2)
+    again = probabilities(given, place.out, 2, examples)
+    np.testing.assert_array_equal(again, stored.select("^probability_.*$").to_numpy())
+    names = {name for name, _ in load_sequence_classifier(place.out / "seed-2").named_parameters()}
+    assert not any(name.endswith((".down", ".up")) for name in names)
 
 
 def test_seeds_of_head_and_order_are_apart(root: Path, tracked: Any) -> None:

@@ -106,7 +106,7 @@ def test_groups_are_cut_by_depth_and_keep_their_settings() -> None:
 
 
 def test_a_turn_that_never_comes_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"the last of 3 depths would begin at step 16, and max_steps is 16"):
+    with pytest.raises(UserError, match=r"the lowest depth would begin at step 16, and max_steps is 16"):
         fit(tmp_path, depths=DEPTHS, max_steps=16, unfreezing=GRADUAL)
 
 

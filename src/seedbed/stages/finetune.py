@@ -127,6 +127,7 @@ def _fit_network(
         on_valid=on_valid,
         depths=layer_depths(learner),
     )
+    classifier.finish(network)
     outputs = predict(learner, encoded[1], precision=recipe.precision)
     frame = task.table(seed, valid_examples, encoded[1], outputs, facts)
     official = {f"valid/{name}": value for name, value in task.scores(frame, facts).items()}

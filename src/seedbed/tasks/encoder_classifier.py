@@ -19,6 +19,7 @@ from seedbed.models import (
     span_classifier_on,
     token_classifier_on,
 )
+from seedbed.models.lora import LoRAConfig, merge
 from seedbed.models.mixout import MixoutConfig
 from seedbed.tasks.examples import Head
 from seedbed.tasks.network import NetworkConfig
@@ -41,13 +42,18 @@ class EncoderClassifierConfig(NetworkConfig):
         None, description="weights that fall back by chance; with it `dropout` is 0 in the paper; null: none"
     )
 
+    adapter: LoRAConfig | None = Field(
+        None,
+        description="what learns in place of the encoder, which then stays as it is; null: all learns",
+    )
+
     @model_validator(mode="after")
     def _check_weights(self) -> Self:
-        given = [name for name in ("reinitialise", "mixout") if getattr(self, name) is not None]
+        given = [n for n in ("reinitialise", "mixout", "adapter") if getattr(self, n) is not None]
         if self.weights == "random" and given:
-            raise ValueError(
-                f"{given[0]} is of pretrained weights, and weights is random; leave it out (null)"
-            )
+            raise ValueError(f"{given[0]} is of pretrained weights, and weights is random; give null")
+        if self.adapter is not None and len(given) > 1:
+            raise ValueError(f"with an adapter the encoder does not learn, so {given[0]} is idle; give null")
         return self
 
     def network(
@@ -65,12 +71,17 @@ class EncoderClassifierConfig(NetworkConfig):
             pooler = None if self.reinitialise.pooler else pooler
         if self.mixout is not None:
             self.mixout.apply(encoder)
+        if self.adapter is not None:
+            self.adapter.apply(encoder, seed=derive_seed(head_seed, "adapter"))
         rate = self.classifier_dropout
         if head == "spans":
             return span_classifier_on(encoder, seed=head_seed)
         if head == "tokens":
             return token_classifier_on(encoder, num_labels=num_outputs, dropout=rate, seed=head_seed)
         return classifier_on(encoder, num_labels=num_outputs, dropout=rate, seed=head_seed, pooler=pooler)
+
+    def finish(self, network: nn.Module) -> None:
+        merge(network)
 
     def save(self, folder: Path, network: nn.Module, *, labels: tuple[str, ...] | None) -> None:
         assert isinstance(network, SequenceClassifier | TokenClassifier)

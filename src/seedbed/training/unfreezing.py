@@ -77,13 +77,14 @@ class Thaw:
                 "unfreezing: it needs one encoder with a head on it, as finetune trains; remove it (null)"
             )
         self._config, self._optimizer, self._top = config, optimizer, max(depths.values())
-        last = max(config.begins(depth, top=self._top) for depth in set(depths.values()))
+        depth_of = {id(parameter): depths[name] for name, parameter in module.named_parameters()}
+        learning = {depth_of[id(p)] for group in optimizer.param_groups for p in group["params"]}
+        last = max(config.begins(depth, top=self._top) for depth in learning)
         if last >= max_steps:
             raise UserError(
-                f"unfreezing: the last of {self._top + 1} depths would begin at step {last}, and max_steps "
+                f"unfreezing: the lowest depth would begin at step {last}, and max_steps "
                 f"is {max_steps}; begin it earlier, or train longer"
             )
-        depth_of = {id(parameter): depths[name] for name, parameter in module.named_parameters()}
         cut: list[dict[str, Any]] = []
         for group in optimizer.param_groups:
             parts: dict[int, list[nn.Parameter]] = {}
