@@ -118,6 +118,8 @@ def test_writes_models_predictions_metrics_and_curves(root: Path, tracked: Any) 
         np.mean([metrics[f"seed-{s}/valid/accuracy"] for s in (1, 2)])
     )
     assert tracked.runs[""]["valid/accuracy"] == metrics["valid/accuracy"]
+    spread = np.std([metrics[f"seed-{s}/valid/accuracy"] for s in (1, 2)], ddof=1)
+    assert tracked.runs[""]["std/valid/accuracy"] == metrics["std/valid/accuracy"] == spread
     with (place.out / "curves.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["part"] for row in rows} == {"seed-1", "seed-2"}
