@@ -22,6 +22,7 @@ class Tracked:
     def __init__(self, runs: dict[str, dict[str, float]] | None = None, name: str = "") -> None:
         self.runs: dict[str, dict[str, float]] = {} if runs is None else runs
         self.name = name
+        self.params: dict[str, dict[str, int]] = {}
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -30,9 +31,14 @@ class Tracked:
     def log_metrics(self, metrics: dict[str, float], step: int = 0) -> None:
         self.metrics.update(metrics)
 
+    def log_params(self, params: dict[str, int]) -> None:
+        self.params.setdefault(self.name, {}).update(params)
+
     @contextmanager
     def child(self, name: str) -> Iterator["Tracked"]:
-        yield Tracked(self.runs, name)
+        made = Tracked(self.runs, name)
+        made.params = self.params
+        yield made
 
 
 @pytest.fixture

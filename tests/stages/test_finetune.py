@@ -118,6 +118,8 @@ def test_writes_models_predictions_metrics_and_curves(root: Path, tracked: Any) 
         np.mean([metrics[f"seed-{s}/valid/accuracy"] for s in (1, 2)])
     )
     assert tracked.runs[""]["valid/accuracy"] == metrics["valid/accuracy"]
+    spread = np.std([metrics[f"seed-{s}/valid/accuracy"] for s in (1, 2)], ddof=1)
+    assert tracked.runs[""]["std/valid/accuracy"] == metrics["std/valid/accuracy"] == spread
     with (place.out / "curves.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["part"] for row in rows} == {"seed-1", "seed-2"}
@@ -189,10 +191,29 @@ def test_same_recipe_same_bytes_and_no_module_on_two_sides(root: Path, tracked: 
     assert not modules[0] & modules[1]
 
 
+ANEW = {"name": "top_layers", "count": 1}
+BEST = {"name": "best", "metric": "valid/loss", "mode": "max"}
+TRAININGS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "few_examples": {
+        "classifier": {"reinitialise": ANEW, "mixout": {"name": "mixout", "probability": 0.5}},
+        "unfreezing": {"name": "head_first", "head_steps": 4},
+    },
+    "adapter": {
+        "classifier": {"adapter": {"name": "lora", "rank": 2, "alpha": 4.0, "dropout": 0.1}},
+        "selection": BEST,
+    },
+}
+"""The ways of fine-tuning that must survive a kill; `classifier` is what is changed of the encoder's."""
+
+
+@pytest.mark.parametrize("changed", TRAININGS.values(), ids=list(TRAININGS))
 def test_a_killed_seed_goes_on_to_the_same_bytes(
-    root: Path, tracked: Any, monkeypatch: pytest.MonkeyPatch
+    root: Path, tracked: Any, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
 ) -> None:
-    place, given = workspace(root), recipe(validate_every=3)
+    classifier = {"name": "encoder", "weights": "pretrained", **changed.get("classifier", {})}
+    place = workspace(root)
+    given = recipe(validate_every=3, **{**changed, "classifier": classifier})
     finetune.run(place, given)
     whole = hash_folder(place.out)
     stopped = replace(place, scratch=root / "stopped", out=root / "models/finetune/stopped")
@@ -216,6 +237,40 @@ def test_a_killed_seed_goes_on_to_the_same_bytes(
     finetune.run(stopped, given, on_valid=kill)
     assert calls == [*before, 8], "seed 1 is not trained again, seed 2 only to its end"
     assert hash_folder(stopped.out) == whole
+    # an ordinary folder, whose weights are those that made the valid predictions
+    examples = training_examples(given.task, root / "data/clean/tiny")[2]
+    stored = pl.read_parquet(place.out / "predictions.parquet").filter(pl.col("seed") == 2)
+    again = probabilities(given, place.out, 2, examples)
+    np.testing.assert_array_equal(again, stored.select("^probability_.*$").to_numpy())
+    names = {name for name, _ in load_sequence_classifier(place.out / "seed-2").named_parameters()}
+    assert not any(name.endswith((".down", ".up")) for name in names)
+
+
+def test_seeds_of_head_and_order_are_apart(root: Path, tracked: Any) -> None:
+    """With a rate of 1e-12 the head stays what it was drawn as: the head's seed alone decides it."""
+    given = recipe(
+        seeds=[1, 2, 3, 4],
+        separate_seeds={"name": "grid", "head": [1, 5], "order": [1, 2]},
+        optimizer={"name": "adamw", "learning_rate": 1e-12},
+        max_steps=4,
+        log_every=1,
+    )
+    place = workspace(root)
+    finetune.run(place, given)
+    heads = [load_sequence_classifier(place.out / f"seed-{n}").head.out.weight for n in (1, 2, 3, 4)]
+    for (first, second), same in {(0, 1): True, (2, 3): True, (0, 2): False}.items():
+        assert torch.allclose(heads[first], heads[second], rtol=0, atol=1e-9) is same
+    with (place.out / "curves.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "train/loss"]
+    losses = [[row["value"] for row in rows if row["part"] == f"seed-{n}"] for n in (1, 2, 3, 4)]
+    assert losses[0] != losses[1] and losses[0] != losses[2], "other orders, other heads"
+    assert tracked.params["seed-3"] == {"head_seed": 5, "order_seed": 1}
+    metrics = json.loads((place.out / "metrics.json").read_text())
+    assert {"std/valid/loss", "std-head/valid/loss", "std-order/valid/loss"} <= set(metrics)
+    # (1, 1) is what seed 1 is without any of it
+    alone = replace(place, scratch=root / "alone", out=root / "models/finetune/alone")
+    finetune.run(alone, given.model_copy(update={"seeds": (1,), "separate_seeds": None}))
+    assert hash_folder(alone.out / "seed-1") == hash_folder(place.out / "seed-1")
 
 
 @pytest.mark.parametrize("family", ["electra", "roberta"])
@@ -273,6 +328,7 @@ def test_faults_are_told_before_training(
     [
         ({"seeds": [1, 1]}, "seeds must be different"),
         ({"seeds": []}, "seeds"),
+        ({"separate_seeds": {"name": "grid", "head": [1], "order": [1]}}, r"1 trainings.*give seeds \[1\]"),
         ({"classifier": TFIDF}, "give one seed"),
         ({"classifier": {"name": "encoder", "weights": "warm"}}, "weights"),
         ({"task": {"name": "colours"}}, "task"),

@@ -128,6 +128,7 @@ def fit(
     data: Sums | None = None,
     machine: Machine | None = None,
     tracker: Run | None = None,
+    depths: Mapping[str, int] | None = None,
     **changes: object,
 ):
     from seedbed.training.trainer import train
@@ -143,6 +144,7 @@ def fit(
         scratch=scratch,
         tracker=tracker or SilentRun(),
         label="toy",
+        depths=depths,
     )
     return learner, trained, data
 

@@ -17,6 +17,7 @@ from seedbed.tasks.encoded import ExamplePresentations
 from seedbed.tasks.examples import training_examples
 from seedbed.tasks.network import NetworkConfig
 from seedbed.tasks.prediction import predict, seed_folder, write_facts
+from seedbed.tasks.seeds import Sources, summarise
 from seedbed.tokenization import copy_tokenizer, load_tokenizer, set_threads
 from seedbed.tracking import Run, open_run
 from seedbed.training.curves import write_curves
@@ -54,8 +55,10 @@ def run(workspace: Workspace, recipe: FinetuneRecipe, *, on_valid: OnValid | Non
     fitted: dict[int, Fitted] = {}
     with open_run(workspace) as tracker:
         tracker.log_metrics({"examples/train": len(train), "examples/valid": len(valid)})
-        for seed in recipe.seeds:
+        for seed, sources in recipe.sources.items():
             with tracker.child(f"seed-{seed}") as child:
+                if recipe.separate_seeds is not None:
+                    child.log_params({"head_seed": sources.head, "order_seed": sources.order})
                 match recipe.classifier:
                     case TfidfConfig():
                         fitted[seed] = _fit_tfidf(
@@ -65,9 +68,9 @@ def run(workspace: Workspace, recipe: FinetuneRecipe, *, on_valid: OnValid | Non
                     case NetworkConfig():
                         fitted[seed] = _fit_network(
                             workspace, recipe, recipe.classifier, facts, train, valid,
-                            backbone=backbone, seed=seed, tracker=child, on_valid=on_valid,
+                            backbone=backbone, seed=seed, sources=sources, tracker=child, on_valid=on_valid,
                         )  # fmt: skip
-        summary = summarise({seed: result.metrics for seed, result in fitted.items()})
+        summary = summarise({seed: result.metrics for seed, result in fitted.items()}, recipe.sources)
         tracker.log_metrics(summary)
         with workspace.publish() as out:
             for seed, result in fitted.items():
@@ -81,15 +84,6 @@ def run(workspace: Workspace, recipe: FinetuneRecipe, *, on_valid: OnValid | Non
             write_curves(out / "curves.csv", {f"seed-{seed}": f.curves for seed, f in fitted.items()})
 
 
-def summarise(seeds: dict[int, dict[str, float]]) -> dict[str, float]:
-    """Means over seeds by bare name, and each seed's own as `seed-<n>/<name>`."""
-    names = next(iter(seeds.values()))
-    means = {name: float(np.mean([of_seed[name] for of_seed in seeds.values()])) for name in names}
-    return means | {
-        f"seed-{seed}/{name}": value for seed, of_seed in seeds.items() for name, value in of_seed.items()
-    }
-
-
 def _fit_network(
     workspace: Workspace,
     recipe: FinetuneRecipe,
@@ -100,14 +94,16 @@ def _fit_network(
     *,
     backbone: Path,
     seed: int,
+    sources: Sources,
     tracker: Run,
     on_valid: OnValid | None,
 ) -> Fitted:
     from seedbed.training.trainer import train
 
     task: Task[Any] = recipe.task
-    network = classifier.network(backbone, task.head, num_outputs=task.num_outputs(facts), seed=seed)
+    network = classifier.network(backbone, task.head, num_outputs=task.num_outputs(facts), seed=sources.head)
     learner = classifier.learner(network, task)
+    task.weigh(learner, train_examples, facts)
     positions = classifier.positions(network)
     if positions is not None and recipe.max_length > positions:
         raise UserError(
@@ -120,9 +116,9 @@ def _fit_network(
     ]
     trained = train(
         learner,
-        data=ExamplePresentations(encoded[0], global_batch_size=recipe.global_batch_size, seed=seed),
+        data=ExamplePresentations(encoded[0], global_batch_size=recipe.global_batch_size, seed=sources.order),
         valid=encoded[1].batches,
-        recipe=recipe.model_copy(update={"seed": seed}),
+        recipe=recipe.model_copy(update={"seed": sources.order}),
         example_tokens=recipe.max_length,
         machine=workspace.machine,
         scratch=seed_folder(workspace.scratch, seed),
@@ -131,6 +127,7 @@ def _fit_network(
         on_valid=on_valid,
         depths=layer_depths(learner),
     )
+    classifier.finish(network)
     outputs = predict(learner, encoded[1], precision=recipe.precision)
     frame = task.table(seed, valid_examples, encoded[1], outputs, facts)
     official = {f"valid/{name}": value for name, value in task.scores(frame, facts).items()}

@@ -15,6 +15,7 @@ from seedbed.tasks.prediction import label_names, predict_test
 from seedbed.tasks.question_answering import QuestionAnsweringConfig
 from seedbed.tasks.regression import RegressionConfig
 from seedbed.tasks.scratch_networks import RecurrentConfig, TextCNNConfig, WindowConfig
+from seedbed.tasks.seeds import SeparateSeeds, Sources
 from seedbed.tasks.sequence_classification import SequenceClassification
 from seedbed.tasks.tfidf import TfidfConfig
 from seedbed.tasks.token_classification import TokenClassificationConfig
@@ -57,17 +58,36 @@ class FinetuneRecipe(Training):
     task: TaskConfig
     classifier: Classifier
     seeds: tuple[int, ...] = Field(min_length=1, description="one training each: head, order, dropout")
+    separate_seeds: SeparateSeeds | None = Field(
+        None,
+        description="which seed of the head and which of the order each of `seeds` stands for, in turn; "
+        "null: its own number for both",
+    )
     seed: int = Field(0, ge=0, description="replaced by each of `seeds` in turn")
     max_length: int = Field(
         ge=8, description="tokens of an example; longer ones are cut, a pair's longer part first"
     )
 
+    @property
+    def sources(self) -> dict[int, Sources]:
+        """What each of `seeds` draws from."""
+        if self.separate_seeds is None:
+            return {seed: Sources(seed, seed) for seed in self.seeds}
+        return dict(zip(self.seeds, self.separate_seeds.sources(), strict=True))
+
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.separate_seeds and len(self.seeds) != (count := len(self.separate_seeds.sources())):
+            raise ValueError(
+                f"separate_seeds are {count} trainings, and seeds names {len(self.seeds)}; give seeds "
+                f"{list(range(1, count + 1))}"
+            )
         if len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise ValueError("seeds must be different whole numbers from 0")
         if self.classifier.name == "tfidf" and len(self.seeds) > 1:
             raise ValueError("tfidf has no chance in it, more seeds repeat the first; give one seed")
+        if self.classifier.name == "tfidf" and getattr(self.task, "class_weights", None) is not None:
+            raise ValueError("tfidf counts every example alike; leave the task's class_weights out (null)")
         of_labels = isinstance(self.classifier, TfidfConfig | ElmoClassifierConfig)
         if of_labels and not isinstance(self.task, ClassificationTask):
             raise ValueError(

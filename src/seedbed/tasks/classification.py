@@ -12,10 +12,11 @@ from seedbed import metrics
 from seedbed.config import UserError
 from seedbed.corpora import Document, Split
 from seedbed.tasks.benchmark import Benchmark, field_of
+from seedbed.tasks.class_weights import ClassWeights
 from seedbed.tasks.encoded import EncodedExamples, EncodedRows
 from seedbed.tasks.examples import Example, Floats, Head, Task, TaskFacts, WeightedScores
 from seedbed.tasks.sequence_classification import SequenceClassification
-from seedbed.tasks.text_learner import Outputs
+from seedbed.tasks.text_learner import Outputs, TextLearner
 
 if TYPE_CHECKING:
     import polars
@@ -27,6 +28,9 @@ class ClassificationTask(Task[Example], ABC):
 
     head: ClassVar[Head] = "sequence"
     hub_tag: ClassVar[str] = "text-classification"
+    class_weights: ClassWeights | None = Field(
+        None, description="how much a label's examples count in the loss; null: every example alike"
+    )
 
     def encode(
         self,
@@ -44,6 +48,12 @@ class ClassificationTask(Task[Example], ABC):
 
     def learner(self, classifier: nn.Module) -> SequenceClassification:
         return SequenceClassification(classifier)
+
+    def weigh(self, learner: TextLearner, examples: Sequence[Example], facts: TaskFacts) -> None:
+        if self.class_weights is not None:
+            assert isinstance(learner, SequenceClassification)
+            labels_N = np.array([example.label for example in examples], dtype=np.int64)
+            learner.weigh(self.class_weights.ratios(labels_N, facts.labels))
 
     def table(
         self,

@@ -1,9 +1,9 @@
 """A pretrained encoder with a new head, or the same network from scratch."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from seedbed.data.randomness import derive_seed
@@ -19,8 +19,11 @@ from seedbed.models import (
     span_classifier_on,
     token_classifier_on,
 )
+from seedbed.models.lora import LoRAConfig, merge
+from seedbed.models.mixout import MixoutConfig
 from seedbed.tasks.examples import Head
 from seedbed.tasks.network import NetworkConfig
+from seedbed.tasks.reinitialisation import TopLayersConfig
 from seedbed.tokenization import Vocabulary
 
 
@@ -34,6 +37,24 @@ class EncoderClassifierConfig(NetworkConfig):
     dropout: float = Field(0.1, ge=0, lt=1, description="of embeddings and layers while fine-tuning")
     attention_dropout: float = Field(0.1, ge=0, lt=1)
     classifier_dropout: float = Field(0.1, ge=0, lt=1)
+    reinitialise: TopLayersConfig | None = Field(None, description="layers that begin anew; null: none")
+    mixout: MixoutConfig | None = Field(
+        None, description="weights that fall back by chance; with it `dropout` is 0 in the paper; null: none"
+    )
+
+    adapter: LoRAConfig | None = Field(
+        None,
+        description="what learns in place of the encoder, which then stays as it is; null: all learns",
+    )
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> Self:
+        given = [n for n in ("reinitialise", "mixout", "adapter") if getattr(self, n) is not None]
+        if self.weights == "random" and given:
+            raise ValueError(f"{given[0]} is of pretrained weights, and weights is random; give null")
+        if self.adapter is not None and len(given) > 1:
+            raise ValueError(f"with an adapter the encoder does not learn, so {given[0]} is idle; give null")
+        return self
 
     def network(
         self, backbone: Path, head: Head, *, num_outputs: int, seed: int
@@ -45,12 +66,22 @@ class EncoderClassifierConfig(NetworkConfig):
             new = derive_seed(seed, "encoder")
             encoder, pooler = loaded.config.build(Vocabulary.load(backbone), seed=new), None
             head_seed = new + 1
+        if self.reinitialise is not None:
+            self.reinitialise.apply(encoder, seed=head_seed)
+            pooler = None if self.reinitialise.pooler else pooler
+        if self.mixout is not None:
+            self.mixout.apply(encoder)
+        if self.adapter is not None:
+            self.adapter.apply(encoder, seed=derive_seed(head_seed, "adapter"))
         rate = self.classifier_dropout
         if head == "spans":
             return span_classifier_on(encoder, seed=head_seed)
         if head == "tokens":
             return token_classifier_on(encoder, num_labels=num_outputs, dropout=rate, seed=head_seed)
         return classifier_on(encoder, num_labels=num_outputs, dropout=rate, seed=head_seed, pooler=pooler)
+
+    def finish(self, network: nn.Module) -> None:
+        merge(network)
 
     def save(self, folder: Path, network: nn.Module, *, labels: tuple[str, ...] | None) -> None:
         assert isinstance(network, SequenceClassifier | TokenClassifier)

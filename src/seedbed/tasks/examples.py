@@ -108,6 +108,10 @@ class Task(Strict, ABC, Generic[E]):
     def learner(self, classifier: "nn.Module") -> "TextLearner":
         """What trains the network that `head` and `num_outputs` ask for."""
 
+    def weigh(self, learner: "TextLearner", examples: Sequence[E], facts: TaskFacts) -> None:
+        """Tell the learner what weights its loss has, where they depend on the train examples."""
+        del learner, examples, facts
+
     @abstractmethod
     def table(
         self,

@@ -45,6 +45,10 @@ class NetworkConfig(Strict, ABC):
     def network(self, backbone: Path, head: Head, *, num_outputs: int, seed: int) -> nn.Module:
         """logits_BC of a text or logits_BLC of its tokens; what is not loaded is a function of `seed`."""
 
+    def finish(self, network: nn.Module) -> None:
+        """Make of a trained network, in place, the one that is saved."""
+        del network
+
     @abstractmethod
     def save(self, folder: Path, network: nn.Module, *, labels: tuple[str, ...] | None) -> None:
         """Write the network; `labels` names its outputs."""

@@ -7,8 +7,9 @@ Shapes: B examples, C classes.
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seedbed import metrics
@@ -33,16 +34,37 @@ class ClassificationScores(Accumulator):
 class SequenceClassification(TextLearner):
     """Single texts and pairs alike: a pair's parts differ by their token types."""
 
+    class_weights: Tensor | None
+
+    def __init__(self, classifier: nn.Module) -> None:
+        super().__init__(classifier)
+        # of the train examples, so no part of the weights that are saved
+        self.register_buffer("class_weights", None, persistent=False)
+
+    def weigh(self, weights_C: npt.NDArray[np.float64]) -> None:
+        """From now on the loss is the weighted mean; none of the weights may be below 1 (the loop divides by
+        no less than 1)."""
+        assert weights_C.min() >= 1
+        self.class_weights = torch.from_numpy(weights_C).float()
+
     def outputs(self, batch: Batch) -> Tensor:
         """probabilities_BC."""
         return self.logits(batch).double().softmax(1)
 
     def counts(self, batch: Batch) -> dict[str, Tensor]:
-        return {"examples": torch.tensor(len(batch["labels"]))}
+        counts = {"examples": torch.tensor(len(batch["labels"]))}
+        if self.class_weights is not None:
+            # in fp64, so that the sum is the same however the step is cut
+            counts["weight"] = self.class_weights[batch["labels"]].double().sum()
+        return counts
 
     def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        total = F.cross_entropy(self.logits(batch), batch["labels"], reduction="sum")
-        return {"loss": total / counts["examples"]}
+        logits_BC, labels_B, weights_C = self.logits(batch), batch["labels"], self.class_weights
+        if weights_C is None:
+            total = F.cross_entropy(logits_BC, labels_B, reduction="sum")
+            return {"loss": total / counts["examples"]}
+        total = F.cross_entropy(logits_BC, labels_B, weights_C, reduction="sum")
+        return {"loss": total / counts["weight"].to(total.dtype)}
 
     def scores(self) -> ClassificationScores:
         return ClassificationScores()

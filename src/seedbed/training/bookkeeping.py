@@ -132,8 +132,10 @@ class Bookkeeper(pl.Callback):
     def _validate(self, module: TrainingModule) -> None:
         with module.average.in_place(self.state.step) if module.average else nullcontext():
             accumulator = predict_scores(module.learner, self._valid(), precision=module.recipe.precision)
-        results = {f"valid/{name}": value for name, value in accumulator.results().items()}
-        self._record(results)
+            results = {f"valid/{name}": value for name, value in accumulator.results().items()}
+            self._record(results)
+            if module.selected:
+                module.selected.consider(self.state.step, self.state.curves)
         self._clock = (time.monotonic(), self.state.step)
         if self._on_valid:
             self._on_valid(self.state.step, results)
@@ -141,7 +143,12 @@ class Bookkeeper(pl.Callback):
     def _save(self, module: TrainingModule) -> None:
         self.state.pending = gather(_floats(module))
         checkpoint.save(
-            self._folder, module.learner, module.raw_optimizer, self.state, average=module.averages()
+            self._folder,
+            module.learner,
+            module.raw_optimizer,
+            self.state,
+            average=module.averages(),
+            selected=module.selection(),
         )
         if module.plan.rank == 0:
             seconds = self._seconds_before + time.monotonic() - self._started_at

@@ -38,10 +38,14 @@ class Progress:
 
 
 def _tensors(
-    learner: nn.Module, optimizer: torch.optim.Optimizer, average: Mapping[str, Tensor]
+    learner: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: Mapping[str, Tensor],
+    selected: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
     tensors = {f"learner/{name}": value for name, value in learner.state_dict().items()}
     tensors |= {f"average/{name}": value for name, value in average.items()}
+    tensors |= {f"selected/{name}": value for name, value in selected.items()}
     for index, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():
             tensors[f"optimizer/{index}/{key}"] = torch.as_tensor(value)
@@ -63,15 +67,17 @@ def save(
     progress: Progress,
     *,
     average: Mapping[str, Tensor] = MappingProxyType({}),
+    selected: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> None:
     """Write `folder/step-N`; a kill at any moment leaves the earlier checkpoints untouched.
 
-    `average` holds the averages of weights, by their names in `learner`.
+    `average` holds the averages of weights, `selected` those of the best validation, by their names in
+    `learner`.
     Every process calls. The first writes all that they hold alike, each its own rows of what is sharded; the
     folder takes its name when all are on disk.
     """
     rank, world = position()
-    tensors = _tensors(learner, optimizer, average)
+    tensors = _tensors(learner, optimizer, average, selected)
     is_sharded = any(isinstance(value, DTensor) for value in tensors.values())
     if rank and not is_sharded:
         return
@@ -138,21 +144,23 @@ class Saved:
         optimizer: torch.optim.Optimizer,
         *,
         average: Mapping[str, Tensor] = MappingProxyType({}),
+        selected: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> None:
         """Load what `save` was given, sharded or not, whatever the number of processes that wrote it."""
         with _Reader(self.files) as reader:
             _restore_learner(reader, learner)
             _restore_optimizer(reader, optimizer)
-            for name, value in average.items():
-                value.copy_(reader.read(f"average/{name}", like=value))
+            for kind, tensors in (("average", average), ("selected", selected)):
+                for name, value in tensors.items():
+                    value.copy_(reader.read(f"{kind}/{name}", like=value))
 
     def restore_result(self, learner: nn.Module) -> None:
-        """Load what a finished run has made: averages where there are such, else weights."""
+        """Load what a finished run has made: the best validation's weights or averages, else the last."""
         with _Reader(self.files) as reader:
             _restore_learner(reader, learner)
             found = learner.state_dict()
-            for name in reader.names("average/"):
-                value = found[name.removeprefix("average/")]
+            for name in reader.names("selected/") or reader.names("average/"):
+                value = found[name.partition("/")[2]]
                 value.copy_(reader.read(name, like=value))
 
 

@@ -18,7 +18,9 @@ from seedbed.training.checkpoint import Saved
 from seedbed.training.optim import place_step_counts, set_learning_rates
 from seedbed.training.recipe import Training
 from seedbed.training.schedules import History
+from seedbed.training.selection import Selected
 from seedbed.training.sharding import shard, whole
+from seedbed.training.unfreezing import Thaw
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class TrainingModule(pl.LightningModule):
         history: History,
         compile: bool,
         shards: bool,
+        depths: Mapping[str, int],
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -79,7 +82,9 @@ class TrainingModule(pl.LightningModule):
         """The first step whose loss was not finite, kept on the device; -1 while there is none."""
         self.raw_optimizer: torch.optim.Optimizer
         self.average: Average | None = None
-        self._build, self._resume = build, resume
+        self.selected: Selected | None = None
+        self._build, self._resume, self._depths = build, resume, depths
+        self._thaw: Thaw | None = None
         self._compile, self._shards = compile, shards
 
     def configure_model(self) -> None:
@@ -98,10 +103,22 @@ class TrainingModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         self.raw_optimizer = self._build(self.learner)
+        if self.recipe.unfreezing:
+            self._thaw = Thaw(
+                self.recipe.unfreezing,
+                self.raw_optimizer,
+                self.learner,
+                self._depths,
+                max_steps=self.recipe.max_steps,
+            )
         if self.recipe.averaging:
             self.average = Average(self.recipe.averaging, self.learner, max_steps=self.recipe.max_steps)
+        if self.recipe.selection:
+            self.selected = Selected(self.recipe.selection, self.learner)
         if self._resume:
-            self._resume.restore(self.learner, self.raw_optimizer, average=self.averages())
+            self._resume.restore(
+                self.learner, self.raw_optimizer, average=self.averages(), selected=self.selection()
+            )
         return self.raw_optimizer
 
     def on_train_start(self) -> None:
@@ -118,6 +135,8 @@ class TrainingModule(pl.LightningModule):
             losses = self._loss(batch, counts)
             self._backward(losses["loss"], last=micro == len(micro_batches) - 1)
             self._remember(losses, step)
+        if self._thaw:
+            self._thaw.withhold(step)
         clip_gradients(self.learner, self.recipe.gradient_clip)
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
@@ -130,9 +149,15 @@ class TrainingModule(pl.LightningModule):
         """The averages of weights by name; none where the recipe asks for none."""
         return self.average.tensors if self.average else {}
 
+    def selection(self) -> dict[str, Tensor]:
+        """The weights of the best validation so far by name; none where the recipe asks for none."""
+        return self.selected.tensors if self.selected else {}
+
     def _set_learning_rate(self, step: int) -> None:
         factor = self.recipe.schedule.factor(step, self.recipe.max_steps, history=self.history)
         set_learning_rates(self.raw_optimizer, factor)
+        if self._thaw:
+            self._thaw.scale_rates(step)
 
     def _counts(self, micro_batches: list[Batch]) -> dict[str, Tensor]:
         """The counts of the whole step; a step that has nothing to count is divided by 1."""

@@ -9,7 +9,9 @@ from seedbed.fidelity import Deviation
 from seedbed.training.averaging import Averaging
 from seedbed.training.optim import Optimizer
 from seedbed.training.schedules import Schedule
+from seedbed.training.selection import BestConfig
 from seedbed.training.stopping import PatienceConfig
+from seedbed.training.unfreezing import Unfreezing
 from seedbed.training.validation import Precision
 
 
@@ -26,6 +28,9 @@ class Training(Strict):
     averaging: Averaging | None = Field(
         None, description="weights that are validated and saved in place of the last step's; null: those"
     )
+    unfreezing: Unfreezing | None = Field(
+        None, description="layers that begin to learn later than the head; null: all at once"
+    )
     log_every: int = Field(50, ge=1)
     validate_every: int = Field(
         0,
@@ -37,6 +42,9 @@ class Training(Strict):
         None,
         description="when to end before max_steps, for which the schedule stays laid out; null: never",
     )
+    selection: BestConfig | None = Field(
+        None, description="the validation whose weights are the result; null: the last step's"
+    )
 
     @model_validator(mode="after")
     def _check_stopping(self) -> Self:
@@ -46,6 +54,17 @@ class Training(Strict):
             raise ValueError(
                 f"averaging {self.averaging.name} begins near max_steps, which stopping may never reach; "
                 "use averaging ema, or leave one of the two out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_selection(self) -> Self:
+        if self.selection and not self.validate_every:
+            raise ValueError("selection is among validations, and validate_every is 0; give validate_every")
+        if self.selection and self.averaging and self.averaging.first_step(self.max_steps) > 1:
+            raise ValueError(
+                f"averaging {self.averaging.name} begins near max_steps, selection may choose weights from "
+                "before; use averaging ema, or leave one of the two out"
             )
         return self
 

@@ -1,15 +1,17 @@
 """Early stopping: a run ends when its valid metric has not improved for long enough.
 
 The rule reads the run's recorded curve, which is part of every checkpoint, and keeps no counters: a run that
-was killed stops at the same step as one that was not. It ends with the weights of the step it stops at.
+was killed stops at the same step as one that was not. It ends with the weights of the step it stops at,
+or with those of its best validation (`selection`).
 """
 
 from typing import Literal
 
 from pydantic import Field
 
-from seedbed.config import Strict, UserError
+from seedbed.config import Strict
 from seedbed.training.schedules import History
+from seedbed.training.selection import check_metric
 
 
 class PatienceConfig(Strict):
@@ -26,12 +28,7 @@ class PatienceConfig(Strict):
 
     def stops(self, history: History) -> bool:
         """Whether the last validation of `history` is the one to stop at."""
-        validated = dict.fromkeys(name for _, name, _ in history if name.startswith("valid/"))
-        if validated and self.metric not in validated:
-            raise UserError(
-                f"stopping.metric: got {self.metric!r}, the validation gives {', '.join(validated)}; "
-                "choose one of these"
-            )
+        check_metric(history, self.metric, "stopping")
         sign = 1 if self.mode == "max" else -1
         best, without = float("-inf"), 0
         for _, name, value in history:

@@ -32,7 +32,10 @@ from seedbed.training.sharding import gather_weights
 
 @dataclass(frozen=True)
 class Trained:
-    """The last validation's metrics (`valid/...`, last `train/...`) and every logged point."""
+    """The metrics of what the run ended with (`valid/...`, last `train/...`) and every logged point.
+
+    With `recipe.selection` they are of the validation chosen, and `selected_step` says which.
+    """
 
     metrics: dict[str, float]
     curves: list[tuple[int, str, float]]
@@ -56,12 +59,12 @@ def train(
     """Train `learner` in place for `recipe.max_steps` steps and score it on `valid`.
 
     `recipe.stopping` may end it before. With `recipe.averaging` it ends with the averaged weights, and
-    these are scored.
+    these are scored. With `recipe.selection` it ends with the weights that were scored best.
 
     `example_tokens` is the size of one presentation in tokens (or points), for micro-batching and
     the speed; where it is not the same in every step it is the largest, and `tokens_at(step)` tells each.
-    `depths` is the layer of each parameter, for an optimizer with `layer_decay`. State is kept
-    in `scratch`; the same call after a kill continues bit for bit.
+    `depths` is the layer of each parameter, for `unfreezing` and an optimizer with `layer_decay`. State is
+    kept in `scratch`; the same call after a kill continues bit for bit.
     Raises Interrupted after SIGTERM or SIGUSR1 (state saved), UserError when the loss diverges.
     """
     _quiet_lightning()
@@ -85,7 +88,7 @@ def train(
     enough = recipe.stopping is not None and recipe.stopping.stops(state.curves)
     if found and (enough or state.step == recipe.max_steps):
         found.restore_result(learner)
-        return _trained(state)
+        return _trained(state, recipe)
     batch_scale = recipe.optimizer.batch_scale(recipe.global_batch_size)
     _tell_scaling(recipe, tracker, label, rank)
     if recipe.averaging and rank == 0:
@@ -108,6 +111,7 @@ def train(
         history=state.curves,
         compile=machine.compile,
         shards=shards,
+        depths=depths or {},
     )
     loader = steps(
         data,
@@ -138,12 +142,23 @@ def train(
     finally:
         bookkeeper.close()
     bookkeeper.raise_faults()
-    if module.average:
+    if module.selected:
+        module.selected.put()
+    elif module.average:
         module.average.swap()
     if shards:
         gather_weights(trained, into=learner)
     learner.to("cpu")
-    return _trained(state)
+    result = _trained(state, recipe)
+    if recipe.selection and "selected_step" in result.metrics:
+        tracker.log_metrics({"selected_step": result.metrics["selected_step"]})
+        if rank == 0:
+            print(
+                f"{label}: kept are the weights of step {result.metrics['selected_step']:.0f} "
+                f"({recipe.selection.metric} {result.metrics[recipe.selection.metric]:.6g})",
+                flush=True,
+            )
+    return result
 
 
 def _tell_scaling(recipe: Training, tracker: Run, label: str, rank: int) -> None:
@@ -161,8 +176,15 @@ def _tell_scaling(recipe: Training, tracker: Run, label: str, rank: int) -> None
         )
 
 
-def _trained(state: checkpoint.Progress) -> Trained:
-    return Trained({name: value for _, name, value in state.curves}, state.curves)
+def _trained(state: checkpoint.Progress, recipe: Training) -> Trained:
+    metrics = {name: value for _, name, value in state.curves}
+    chosen = recipe.selection.step(state.curves) if recipe.selection else None
+    if chosen is not None:
+        metrics |= {
+            name: value for step, name, value in state.curves if step == chosen and name.startswith("valid/")
+        }
+        metrics["selected_step"] = float(chosen)
+    return Trained(metrics, state.curves)
 
 
 def _lightning_trainer(recipe: Training, plan: Plan, machine: Machine, bookkeeper: Bookkeeper) -> pl.Trainer:

@@ -18,6 +18,7 @@ from seedbed.training.schedules import (
     OneCycleConfig,
     PlateauConfig,
     PolynomialConfig,
+    SlantedTriangularConfig,
     StepConfig,
     StepsConfig,
     WarmupStableDecayConfig,
@@ -41,6 +42,7 @@ KINDS: dict[type[ScheduleBase], dict[str, Any]] = {
     OneCycleConfig: {
         "rise_share": 0.3, "div_factor": 25.0, "final_div_factor": 1e4, "anneal": "cosine", "three_phase": False,
     },
+    SlantedTriangularConfig: {"cut_share": 0.1, "ratio": 32.0},
     WarmupStableDecayConfig: {"decay_steps": 80, "shape": "one_minus_sqrt"},
     PlateauConfig: {"metric": "valid/loss", "mode": "min", "gamma": 0.5, "patience": 1},
 }  # fmt: skip

@@ -7,6 +7,7 @@ from pydantic import Field
 from seedbed.training.schedules.base import History
 from seedbed.training.schedules.cycles import CosineRestartsConfig, OneCycleConfig
 from seedbed.training.schedules.plateau import PlateauConfig
+from seedbed.training.schedules.slanted_triangular import SlantedTriangularConfig
 from seedbed.training.schedules.smooth import (
     ConstantConfig,
     CosineConfig,
@@ -31,6 +32,7 @@ Schedule = Annotated[
     | MultiStepConfig
     | StepsConfig
     | OneCycleConfig
+    | SlantedTriangularConfig
     | WarmupStableDecayConfig
     | PlateauConfig,
     Field(discriminator="name"),
@@ -51,6 +53,7 @@ __all__ = [
     "PlateauConfig",
     "PolynomialConfig",
     "Schedule",
+    "SlantedTriangularConfig",
     "StepConfig",
     "StepsConfig",
     "WarmupStableDecayConfig",
