@@ -92,22 +92,22 @@ class ForecastRecipe(Strict):
 def check_covariates(forecaster: Forecaster, given: CovariatesConfig) -> None:
     """ValueError where a forecaster gets covariates that it cannot take, or lacks those that it needs."""
     takes = forecaster.name == "nbeats" and forecaster.model.name == "nbeatsx"
-    if given.names and not takes:
+    if given and not takes:
         raise ValueError(
             f"{forecaster.name} takes no covariates, and the panel has {given}; take "
             "conf/forecaster/nbeatsx_* or set panel.covariates to {}"
         )
-    if takes and not given.names:
+    if takes and not given:
         raise ValueError(
-            "forecaster.model nbeatsx takes covariates; name columns in panel.covariates (layouts long and "
+            "forecaster.model nbeatsx takes covariates; name some in panel.covariates (layouts long and "
             "ett) or take model nbeats"
         )
-    if forecaster.name == "nbeats" and not given.future:
+    if forecaster.name == "nbeats" and not given.ahead:
         stacks = [stack.name for stack in forecaster.model.stacks]
         if "exogenous" in stacks:
             raise ValueError(
                 "a stack exogenous forecasts by covariates that are known ahead; name some in "
-                "panel.covariates.future or take exogenous_context"
+                "panel.covariates.future or .calendar, or take exogenous_context"
             )
 
 

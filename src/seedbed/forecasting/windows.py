@@ -93,7 +93,7 @@ class Windows:
         places = cuts[..., None] + np.arange(-self._lookback, self._horizon)
         first = self._offsets[series] + cuts - self._lookback
         known = (places >= 0) & (
-            places < self.lengths[series][..., None] + self._horizon * bool(given.config.future)
+            places < self.lengths[series][..., None] + self._horizon * bool(given.config.ahead)
         )
         past = _take(given.past_LP, first, self._lookback)
         past[~known[..., : self._lookback]] = 0.0

@@ -251,12 +251,14 @@ def grouped(networks: Sequence[NBEATSx], *, lookback: int | None = None) -> NBEA
     `lookback`: of the windows it gets, if they are longer than any network's.
     """
     longest = lookback or max(network.lookback for network in networks)
-    horizon = networks[0].horizon
+    horizon, scaled = networks[0].horizon, networks[0].scaled
+    past, future, static = (facts.shape[-1] for facts in (scaled.past, scaled.future, scaled.static))
+    inputs = longest * (past + future) + horizon * future + static
     stacks = []
     for place in range(len(networks[0].stacks)):
         same = _each(ExogenousStack, [network.stacks[place] for network in networks])
         own = [_each(ExogenousBlock, stack.blocks) for stack in same]
-        blocks = [_group_blocks(blocks, longest, horizon) for blocks in zip(*own, strict=True)]
+        blocks = [_group_blocks(one, longest, horizon, inputs) for one in zip(*own, strict=True)]
         stacks.append(ExogenousStack(blocks, passes=same[0].passes))
     facts = {
         kind: torch.stack([getattr(network.scaled, kind) for network in networks])
@@ -265,21 +267,22 @@ def grouped(networks: Sequence[NBEATSx], *, lookback: int | None = None) -> NBEA
     first_M1 = torch.tensor([[longest - network.lookback] for network in networks])
     return NBEATSx(
         stacks,
-        scaled=Scaled(facts, scaling=networks[0].scaled.scaling),
+        scaled=Scaled(facts, scaling=scaled.scaling),
         lookback=longest,
         horizon=horizon,
         seen=(torch.arange(longest + horizon) >= first_M1)[:, None],
     )
 
 
-def _group_blocks(blocks: Sequence[ExogenousBlock], lookback: int, horizon: int) -> ExogenousBlock:
+def _group_blocks(
+    blocks: Sequence[ExogenousBlock], lookback: int, horizon: int, inputs: int
+) -> ExogenousBlock:
     layers = [list(block.layers) for block in blocks]
     width, size = (
         _linear(blocks[0].theta_forecast).in_features,
         _linear(blocks[0].theta_forecast).out_features,
     )
     thetas = [block.theta_backcast for block in blocks]
-    covariates = [block.covariates for block in blocks]
     basis = _group_bases([block.basis for block in blocks], lookback, horizon)
     return ExogenousBlock(
         basis,
@@ -289,9 +292,7 @@ def _group_blocks(blocks: Sequence[ExogenousBlock], lookback: int, horizon: int)
             )
             for place in range(len(layers[0]))
         ],
-        covariates=group_maps(
-            covariates, inputs=max(_linear(one).in_features for one in covariates), outputs=width
-        ),
+        covariates=group_maps([block.covariates for block in blocks], inputs=inputs, outputs=width),
         theta_backcast=None
         if thetas[0] is None
         else group_maps(thetas, inputs=width, outputs=_linear(thetas[0]).out_features),

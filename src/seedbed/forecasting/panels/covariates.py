@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,20 +26,35 @@ COPIED_ROWS = 1 << 20
 RESERVED = ("unique_id", "ds", "y", "frequency", "row", "step")
 
 
+Period = Literal["hour", "weekday", "day", "month"]
+"""of the day, of the week, of the month, of the year"""
+
+
 class CovariatesConfig(Strict):
     """Which columns are covariates, and when each is known."""
 
     past: tuple[str, ...] = Field((), description="columns known up to the last y; later rows are not read")
     future: tuple[str, ...] = Field((), description="columns known a horizon ahead: calendars, prices, plans")
     static: tuple[str, ...] = Field((), description="columns that are constant within each series")
+    calendar: tuple[Period, ...] = Field(
+        (), description="what the dates themselves tell, ahead too: a cosine and a sine of each period"
+    )
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All of them; empty where there are none."""
+        """The columns; empty where there are none."""
         return self.past + self.future + self.static
 
+    @property
+    def ahead(self) -> tuple[str, ...]:
+        """All that is known ahead: the future columns, and two of each period of the calendar."""
+        return self.future + tuple(f"{name}_{wave}" for name in self.calendar for wave in ("cos", "sin"))
+
+    def __bool__(self) -> bool:
+        return bool(self.names or self.calendar)
+
     def __str__(self) -> str:
-        kinds = (("past", self.past), ("future", self.future), ("static", self.static))
+        kinds = [(kind, getattr(self, kind)) for kind in ("past", "future", "static", "calendar")]
         return " ".join(f"{kind}=[{','.join(names)}]" for kind, names in kinds if names)
 
     @model_validator(mode="after")
@@ -99,7 +114,7 @@ class Covariates:
         )
         return {
             "past": _facts(_pieces(self.past_LP), len(self.config.past)),
-            "future": _facts(future, len(self.config.future)),
+            "future": _facts(future, len(self.config.ahead)),
             "static": _facts(_pieces(self.static_NS), len(self.config.static)),
         }
 
@@ -119,15 +134,35 @@ class CovariatesWriter:
 
     def finish(self) -> Covariates | None:
         """None where no column is a covariate."""
-        if not self._config.names:
+        if not self._config:
             return None
         return Covariates(
             self._config,
             self._horizon,
             _rows(self._past.finish(), len(self._config.past)),
-            _rows(self._future.finish(), len(self._config.future)),
+            _rows(self._future.finish(), len(self._config.ahead)),
             np.concatenate([np.empty((0, len(self._config.static))), *self._static]),
         )
+
+
+def waves(instants: Integers, calendar: tuple[Period, ...]) -> Floats:
+    """(points, 2 C): cosine and sine of where instants lie in each period, months by their own length."""
+    time = instants.astype("M8[us]")
+    day = time.astype("M8[D]")
+    month, year = time.astype("M8[M]"), time.astype("M8[Y]")
+    columns: list[Floats] = []
+    for name in calendar:
+        if name == "hour":
+            share = (time - day) / np.timedelta64(1, "D")
+        elif name == "weekday":
+            share = (day.astype(np.int64) + 3) % 7 / 7  # 1970 began on a Thursday
+        elif name == "day":
+            length = (month + 1).astype("M8[D]") - month.astype("M8[D]")
+            share = (day - month.astype("M8[D]")) / length
+        else:
+            share = (month - year.astype("M8[M]")).astype(np.int64) / 12
+        columns += [np.cos(2 * np.pi * share), np.sin(2 * np.pi * share)]
+    return np.stack(columns, axis=1) if columns else np.empty((len(instants), 0))
 
 
 def _rows(flat: Floats, width: int) -> Floats:

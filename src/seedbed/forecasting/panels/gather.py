@@ -31,7 +31,7 @@ from seedbed.forecasting.panels.covariate_checks import (
     columns_of,
     split_ahead,
 )
-from seedbed.forecasting.panels.covariates import NO_COVARIATES, CovariatesConfig, CovariatesWriter
+from seedbed.forecasting.panels.covariates import NO_COVARIATES, CovariatesConfig, CovariatesWriter, waves
 from seedbed.forecasting.panels.flat import FlatWriter
 from seedbed.forecasting.panels.series import FrequencyConfig, SeriesSet, show
 
@@ -185,6 +185,10 @@ def _add(table: "pl.DataFrame", gathering: _Gathering, frequency: str, rules: Ru
 
     config = rules.frequencies[frequency]
     step, time = Step.parse(config.step), table.schema["ds"]
+    if rules.covariates.calendar and time.is_integer():
+        raise UserError(
+            f"{sieve.where}: column ds is {time}, and covariates.calendar tells of dates; leave it empty"
+        )
     if step.is_integer != time.is_integer():
         raise UserError(
             f"{sieve.where}: column ds is {time}, but panel.frequencies.{frequency}.step is {config.step}; "
@@ -226,10 +230,15 @@ def _add(table: "pl.DataFrame", gathering: _Gathering, frequency: str, rules: Ru
     gathering.anchors.append(counts["anchor"].to_numpy().astype(np.int64))
     gathering.absent_rows += len(values) - table.height
     gathering.values.append(values)
-    if rules.covariates.names:
-        gathering.covariates.append(
-            *arrays(table, ahead, rules.covariates, lengths=lengths, horizon=config.horizon)
-        )
+    if rules.covariates:
+        past, future, static = arrays(table, ahead, rules.covariates, lengths=lengths, horizon=config.horizon)
+        if rules.covariates.calendar:
+            widened = lengths + config.horizon
+            steps = np.arange(int(widened.sum())) - np.repeat(np.cumsum(widened) - widened, widened)
+            starts, days = (np.repeat(counts[name].to_numpy(), widened) for name in ("instant", "anchor"))
+            known = waves(step.at(starts, days, steps), rules.covariates.calendar)
+            future = np.concatenate([future, known], axis=1)
+        gathering.covariates.append(past, future, static)
 
 
 def _place(table: "pl.DataFrame", step: Step) -> "pl.DataFrame":

@@ -74,6 +74,8 @@ def _pieces(files: list[Path], others: Sequence[str] | None) -> Iterator["pl.Dat
     import polars as pl
 
     schema = pl.scan_parquet(files).collect_schema()
+    if others is not None and not set(others) <= set(schema):
+        others = None  # the fault names every column there is
     lazy = pl.scan_parquet(files, row_index_name="row", row_index_offset=1).select(
         "row", *(name for name in schema if others is None or name in (*COLUMNS, *others))
     )
