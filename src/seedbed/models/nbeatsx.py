@@ -20,6 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from seedbed.config import Strict
+from seedbed.fidelity import Deviation
 from seedbed.learner import Repeated
 from seedbed.models.exogenous import (
     CausalConvolution,
@@ -33,6 +34,22 @@ from seedbed.models.exogenous import (
 from seedbed.models.nbeats import LAYERS, Basis, GenericConfig, SeasonalityConfig, TrendConfig, numbered
 from seedbed.models.nbeats_ensemble import expand, group_maps
 
+DEVIATIONS = (
+    Deviation(
+        "NBEATSx",
+        "Covariates are past and future ones.",
+        "Static ones are taken too, beside the others in the first layer of every block and in the context.",
+        "Panels of many series have them, and the paper's markets are forecast one by one.",
+        "Olivares et al. 2022, section 3",
+    ),
+    Deviation(
+        "NBEATSx",
+        "The generic stack's basis is the identity.",
+        "It is learned, as in N-BEATS.",
+        "So one file holds both, and a forecaster without covariates differs in nothing else.",
+        "Olivares et al. 2022, section 3",
+    ),
+)
 Kind = TypeVar("Kind", bound=nn.Module)
 
 
