@@ -156,3 +156,16 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_generator() -> None
 def test_components_are_named_by_their_stacks() -> None:
     config = NBEATSxConfig.parse({"name": "nbeatsx", "stacks": STACKS["generic"]}, "model")
     assert config.component_names() == ("exogenous_context_1", "generic", "exogenous_context_2")
+
+
+@pytest.mark.parametrize("kind", STACKS)
+def test_autocast_leaves_bases_as_they_are(kind: str) -> None:
+    """Only coefficients and contexts are rounded, not the forecast."""
+    together = grouped(networks(kind)).float()
+    insample, mask, given = windows()
+    inputs = insample.float(), mask.float(), Exogenous(*(values.float() for values in given))
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = together(*inputs)
+    assert rounded.dtype == torch.float32 and not torch.equal(rounded, rounded.bfloat16().float())
+    exact = together(*inputs)
+    torch.testing.assert_close(rounded, exact, rtol=0, atol=0.05 * exact.abs().max().item())

@@ -32,7 +32,6 @@ class CovariateOptions(Strict):
     past: Columns = Field((), description="columns known up to the last y")
     future: Columns = Field((), description="columns known ahead: their rows go on after the last y")
     static: Columns = Field((), description="columns constant within each series")
-
     calendar: Calendar = Field((), description="what dates tell: hour, weekday, day (of the month), month")
 
     def covariates(self, where: str) -> CovariatesConfig:
