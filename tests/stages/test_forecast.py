@@ -19,6 +19,8 @@ from seedbed.tracking import SilentRun
 from seedbed.workspace import Workspace, hash_folder
 from tests.forecasting.panels import config as panel_config
 from tests.forecasting.panels import rows, table
+from tests.forecasting.promotions import config as promotion_config
+from tests.forecasting.promotions import promotions
 
 NBEATS = {
     "name": "nbeats",
@@ -253,3 +255,39 @@ def test_without_any_valid_part_there_is_one_fit(tmp_path: Path) -> None:
     assert json.loads((out / "metrics.json").read_text()) == {}
     assert set(pl.read_csv(out / "curves.csv")["part"]) == {"yearly/refit"}
     assert pl.read_parquet(out / "forecasts.parquet").height == 6
+
+
+def test_covariates_of_a_panel_and_of_new_series(tmp_path: Path) -> None:
+    """Backtest, intervals and refit with them; past ones of the test part change not a byte."""
+    nbeatsx = {
+        **NBEATS,
+        "model": {
+            "name": "nbeatsx",
+            "stacks": [{"name": "exogenous_context", "width": 8}, {"name": "exogenous", "width": 8}],
+        },
+    }
+    chosen = recipe(
+        nbeatsx,
+        panel=promotion_config().model_dump(mode="json"),
+        backtest={"windows": 2},
+        conformal={"levels": [50]},
+    )
+    hashes = []
+    for number, spike in enumerate((0.0, 1e6)):
+        after = pl.int_range(pl.len()).over("unique_id") >= 54
+        frame = promotions(series=3, length=60).with_columns(
+            pl.when(after).then(pl.col("y", "visits") + spike).otherwise(pl.col("y", "visits")).name.keep()
+        )
+        out = run(tmp_path / str(number), chosen, frame)
+        hashes.append(hash_folder(out))
+    assert hashes[0] == hashes[1]
+    found = pl.read_parquet(out / "forecasts.parquet")
+    columns = ["mine", "mine-lo-50", "mine-hi-50", "level", "exogenous_context", "exogenous", "ensemble"]
+    assert set(columns) < set(found.columns) or set(columns) - {"level"} < set(found.columns)
+    known = frame.with_columns(y=pl.when(~after).then("y"))
+    again = load_forecaster(out).forecast(known)
+    np.testing.assert_allclose(again["mine"], found["mine"], rtol=1e-9)
+    with pytest.raises(
+        UserError, match=r"no column 'size'; the saved forecaster mine was trained with covariates"
+    ):
+        load_forecaster(out).forecast(known.drop("size"))

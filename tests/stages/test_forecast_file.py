@@ -8,6 +8,7 @@ import pytest
 
 from seedbed import __main__ as cli
 from seedbed.forecasting import direct
+from tests.forecasting.promotions import HORIZON, promotions
 from tests.forecasting.test_direct import SMALL, shop, shops
 from tests.stages.conftest import THREAD_VARIABLES
 
@@ -79,7 +80,7 @@ def test_several_frequencies_come_back_by_their_steps(capsys: pytest.CaptureFixt
             "forecast good.csv.horizon: input should be a valid integer, got 'ten'",
         ),
         (("good.csv", "horizon=99"), "the horizon 99 is longer than any series: 가게 has most points, 30"),
-        (("good.csv", "horizont=9"), "forecast good.csv.horizont: unknown key; known keys: gaps, horizon"),
+        (("good.csv", "horizont=9"), "forecast good.csv.horizont: unknown key; known keys: calendar, future"),
         (("good.csv", "model=nowhere"), "nowhere/forecaster.json: no such file"),
         (("good.csv", "model=saved", "horizon=2"), "horizon is the saved forecaster's own"),
         (("good.csv", "out=mine"), "mine exists and holds no forecasts; give another folder"),
@@ -120,3 +121,45 @@ def test_what_it_overwrites_is_its_own(capsys: pytest.CaptureFixture[str]) -> No
     assert "good-forecast holds the saved forecaster; give another folder" in capsys.readouterr().err
     shutil.rmtree("good-forecast/members", ignore_errors=True)
     assert seedbed("good.csv", "model=good-forecast", "out=x") == 0, "theta keeps no weights"
+
+
+def test_covariates_are_needed_again(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = promotions(series=3, length=50, ahead=HORIZON)
+    whole.write_csv("매출.csv")
+    words = ("future=[promo]", "past=visits", "max_steps=40")
+    assert seedbed("매출.csv", *words) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[1] == "forecast 매출.csv: covariates past=[visits] future=[promo]"
+    assert any("columns not read: size" in line for line in told)
+    made = pl.read_csv("매출-forecast/forecasts.csv")
+    assert made.height == 3 * HORIZON
+
+    # the rows ahead in a file of their own give the same, in training and with the saved one
+    whole.filter(pl.col("y").is_not_null()).write_csv("known.csv")
+    whole.filter(pl.col("y").is_null()).select("unique_id", "ds", "promo").write_csv("plan.csv")
+    assert seedbed("known.csv", *words, "future_file=plan.csv", "out=apart") == 0
+    assert pl.read_csv("apart/forecasts.csv").equals(made)
+    assert seedbed("known.csv", "model=매출-forecast", "future_file=plan.csv", "out=again") == 0
+    again = pl.read_csv("again/forecasts.csv")
+    assert (again["nbeats"] - made["nbeats"]).abs().max() < 1e-9
+    capsys.readouterr()
+
+    for change, more, message in (
+        (
+            whole.drop("promo"),
+            (),
+            "no column 'promo'; the saved forecaster nbeats was trained with covariates",
+        ),
+        (whole, ("future=[promo]",), "future is the saved forecaster's own"),
+        (whole.filter(pl.col("y").is_not_null()), (), "row 50: promo must be known for the 6 points after"),
+    ):
+        change.write_csv("new.csv")
+        assert seedbed("new.csv", "model=매출-forecast", "out=more", *more) == 2
+        error = capsys.readouterr().err.strip()
+        assert message in error and "\n" not in error
+
+
+def test_a_future_file_needs_the_names_of_its_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    shops(2).write_csv("매출.csv")
+    assert seedbed("매출.csv", "future_file=plan.csv") == 2
+    assert "future_file= needs its columns' names; add future=[NAME,NAME]" in capsys.readouterr().err

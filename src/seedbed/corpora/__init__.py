@@ -8,6 +8,7 @@ from seedbed.config import Strict
 from seedbed.corpora.base import Document, Split, TestSplit, read_split
 from seedbed.corpora.classics import ClassicsConfig
 from seedbed.corpora.docstrings import DocstringsConfig
+from seedbed.corpora.grunfeld import GrunfeldConfig
 from seedbed.corpora.huggingface import HuggingFaceConfig
 from seedbed.corpora.json_array import JsonConfig
 from seedbed.corpora.local import LocalConfig
@@ -19,7 +20,13 @@ from seedbed.corpora.tagged import TaggedConfig
 from seedbed.corpora.url import UrlConfig
 
 Source = Annotated[
-    DocstringsConfig | ClassicsConfig | LocalConfig | UrlConfig | MirroredConfig | HuggingFaceConfig,
+    DocstringsConfig
+    | ClassicsConfig
+    | GrunfeldConfig
+    | LocalConfig
+    | UrlConfig
+    | MirroredConfig
+    | HuggingFaceConfig,
     Field(discriminator="name"),
 ]
 Reader = Annotated[

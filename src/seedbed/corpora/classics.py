@@ -53,7 +53,7 @@ class ClassicsConfig(Strict):
         kept: list[Series] = []
         lost_points = 0
         dropped: dict[str, str] = {}
-        version, folder = _statsmodels()
+        version, folder = statsmodels_folder()
         for series in sorted(read_all(folder)):
             run = longest_run(series.values)
             if len(run) < MIN_POINTS:
@@ -106,7 +106,7 @@ def read_all(datasets: Path) -> Iterator[Series]:
         yield _quarterly(datasets, "macrodata/macrodata.csv", f"macrodata/{column}", column)
     yield _quarterly(datasets, "interest_inflation/E6.csv", "interest_inflation/R", "R")
     for column in ("lrm", "lry", "ibo", "ide"):
-        rows = _rows(datasets / "danish_data" / "data.csv")
+        rows = rows_of(datasets / "danish_data" / "data.csv")
         values = {int(r["period"][:4]) * 4 + int(r["period"][5]) - 1: r[column] for r in rows}
         yield _series(f"danish_data/{column}", "quarterly", values)
     yield _yearly(datasets, "sunspots/sunspots.csv", "sunspots/activity", "YEAR", "SUNACTIVITY")
@@ -119,14 +119,14 @@ def read_all(datasets: Path) -> Iterator[Series]:
 
 
 def _fertility(datasets: Path) -> Iterator[Series]:
-    for row in _rows(datasets / "fertility" / "fertility.csv"):
+    for row in rows_of(datasets / "fertility" / "fertility.csv"):
         years = {int(name): value for name, value in row.items() if name.isdigit()}
         yield _series(f"fertility/{row['Country Code']}", "yearly", years)
 
 
 def _grunfeld(datasets: Path) -> Iterator[Series]:
     firms: dict[str, dict[int, dict[str, str]]] = {}
-    for row in _rows(datasets / "grunfeld" / "grunfeld.csv"):
+    for row in rows_of(datasets / "grunfeld" / "grunfeld.csv"):
         firms.setdefault(row["firm"], {})[int(float(row["year"]))] = row
     for firm, years in firms.items():
         name = firm.lower().replace(" ", "_")
@@ -138,7 +138,7 @@ def _grunfeld(datasets: Path) -> Iterator[Series]:
 def _co2(datasets: Path) -> Series:
     """Weekly values to the mean of each month's observed weeks; months without one stay missing."""
     months: dict[int, list[float]] = {}
-    for row in _rows(datasets / "co2" / "co2.csv"):
+    for row in rows_of(datasets / "co2" / "co2.csv"):
         value = _number(row["co2"])
         if value is not None:
             months.setdefault(int(row["date"][:4]) * 12 + int(row["date"][4:6]) - 1, []).append(value)
@@ -150,24 +150,24 @@ def _months(datasets: Path) -> Iterator[Series]:
     names = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
     elnino = {
         int(row["YEAR"]) * 12 + index: row[month]
-        for row in _rows(datasets / "elnino" / "elnino.csv")
+        for row in rows_of(datasets / "elnino" / "elnino.csv")
         for index, month in enumerate(names)
     }
     yield _series("elnino/temperature", "monthly", elnino)
     turnover = {}
-    for row in _rows(datasets / "elec_equip" / "elec_equip.csv"):
+    for row in rows_of(datasets / "elec_equip" / "elec_equip.csv"):
         month, _, year = row["DATE"].split("-")
         turnover[int(year) * 12 + names.index(month.upper())] = row["STS.M.I7.W.TOVT.NS0016.4.000"]
     yield _series("elec_equip/turnover", "monthly", turnover)
 
 
 def _yearly(datasets: Path, file: str, unique_id: str, year: str, column: str) -> Series:
-    values = {int(float(row[year])): row[column] for row in _rows(datasets / file)}
+    values = {int(float(row[year])): row[column] for row in rows_of(datasets / file)}
     return _series(unique_id, "yearly", values)
 
 
 def _quarterly(datasets: Path, file: str, unique_id: str, column: str) -> Series:
-    rows = _rows(datasets / file)
+    rows = rows_of(datasets / file)
     values = {int(float(r["year"])) * 4 + int(float(r["quarter"])) - 1: r[column] for r in rows}
     return _series(unique_id, "quarterly", values)
 
@@ -185,7 +185,7 @@ def _number(text: str | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def rows_of(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         raise UserError(f"classics: {path.name} is missing from the installed statsmodels; reinstall it")
     return list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"))))
@@ -196,7 +196,7 @@ def _date(period: int, frequency: Frequency) -> datetime.date:
     return datetime.date(year, 1 + position * 12 // PERIODS[frequency], 1)
 
 
-def _statsmodels() -> tuple[str, Path]:
+def statsmodels_folder() -> tuple[str, Path]:
     """Version and data folder, found without importing the package (that takes seconds)."""
     try:
         distribution = importlib.metadata.distribution("statsmodels")

@@ -11,7 +11,7 @@ from seedbed.forecasting.conformal import ConformalConfig
 from seedbed.forecasting.forecaster import NBEATSForecasterConfig
 from seedbed.forecasting.layouts import LongConfig, PanelConfig
 from seedbed.forecasting.network import NetworkForecasterConfig
-from seedbed.forecasting.panels import Panel
+from seedbed.forecasting.panels import CovariatesConfig, Panel
 from seedbed.forecasting.statistical import StatisticalConfig
 from seedbed.training import Training
 
@@ -62,6 +62,12 @@ class ForecastRecipe(Strict):
         return self
 
     @model_validator(mode="after")
+    def _covariates_are_taken(self) -> Self:
+        given, forecaster = self.panel.covered(), self.forecaster
+        check_covariates(forecaster, given)
+        return self
+
+    @model_validator(mode="after")
     def _settings_are_of_frequencies_that_are_there(self) -> Self:
         if self.forecaster.name == "nbeats":
             known = list(self.panel.frequencies)
@@ -81,6 +87,28 @@ class ForecastRecipe(Strict):
                 "or take another schedule"
             )
         return self
+
+
+def check_covariates(forecaster: Forecaster, given: CovariatesConfig) -> None:
+    """ValueError where a forecaster gets covariates that it cannot take, or lacks those that it needs."""
+    takes = forecaster.name == "nbeats" and forecaster.model.name == "nbeatsx"
+    if given and not takes:
+        raise ValueError(
+            f"{forecaster.name} takes no covariates, and the panel has {given}; take "
+            "conf/forecaster/nbeatsx_* or set panel.covariates to {}"
+        )
+    if takes and not given:
+        raise ValueError(
+            "forecaster.model nbeatsx takes covariates; name some in panel.covariates (layouts long and "
+            "ett) or take model nbeats"
+        )
+    if forecaster.name == "nbeats" and not given.ahead:
+        stacks = [stack.name for stack in forecaster.model.stacks]
+        if "exogenous" in stacks:
+            raise ValueError(
+                "a stack exogenous forecasts by covariates that are known ahead; name some in "
+                "panel.covariates.future or .calendar, or take exogenous_context"
+            )
 
 
 __all__ = ["ForecastRecipe", "Forecaster", "LongConfig", "Panel", "PanelConfig"]

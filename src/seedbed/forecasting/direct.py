@@ -1,9 +1,11 @@
 """Forecasts of a table, with nothing configured: what it is, is inferred; what forecasts it, is a default.
 
-Where there is enough to learn from, a small N-BEATS ensemble, else Theta; the seasonal naive stands beside.
+Where there is enough to learn from, a small N-BEATS ensemble, else Theta; with covariates always NBEATSx, for
+Theta takes none. The seasonal naive stands beside.
 Each is fitted without the last horizon first, so that the user hears how well it does, then on everything.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from seedbed.config import Machine, Strict, UserError
+from seedbed.config import Machine, UserError
 from seedbed.forecasting import Forecaster
+from seedbed.forecasting.asked import CovariateOptions, check_named, horizon_ahead, nbeatsx, only, unread
 from seedbed.forecasting.baselines import SeasonalNaiveConfig
 from seedbed.forecasting.calendar import PATTERN
 from seedbed.forecasting.fitting import Fitted, Fitting, score
 from seedbed.forecasting.forecaster import NBEATSForecasterConfig
 from seedbed.forecasting.infer import describe, infer_frequencies, infer_steps
-from seedbed.forecasting.panels import FrequencyConfig, Gaps, Rules, SeriesSet, gather, train_and_valid
+from seedbed.forecasting.panels import (
+    CovariatesConfig,
+    FrequencyConfig,
+    Gaps,
+    Rules,
+    SeriesSet,
+    gather,
+    train_and_valid,
+)
 from seedbed.forecasting.panels.checks import OnFault, Sieve, prepare
 from seedbed.forecasting.saved import Card, forecast_table
 from seedbed.forecasting.statistical import StatisticalConfig
@@ -52,7 +63,7 @@ TRAINING: Mapping[str, Any] = {
 }
 
 
-class TableOptions(Strict):
+class TableOptions(CovariateOptions):
     """What may be said of a table; what is not, is inferred or a default."""
 
     step: str | None = Field(None, pattern=f"^{PATTERN}$", description="1mo, 1d, 15m ...; 1i of integers")
@@ -86,9 +97,12 @@ def forecast_frame(
     import polars as pl
 
     chosen = TableOptions.parse(options, "forecast_frame")
+    table = frame if isinstance(frame, pl.DataFrame) else pl.from_pandas(frame)
+    for line in unread(table, chosen.covariates("frame")):
+        warnings.warn(f"frame: {line}", stacklevel=2)
+    made = forecast_once(table, chosen, where="frame", machine=machine or Machine())
     if isinstance(frame, pl.DataFrame):
-        return forecast_once(frame, chosen, where="frame", machine=machine or Machine()).forecasts
-    made = forecast_once(pl.from_pandas(frame), chosen, where="frame", machine=machine or Machine())
+        return made.forecasts
     return made.forecasts.to_pandas()
 
 
@@ -97,18 +111,24 @@ def forecast_once(table: "pl.DataFrame", options: TableOptions, *, where: str, m
     import polars as pl
 
     sieve = Sieve(where, options.on_fault)
+    covariates = options.covariates(where)
+    check_named(table, covariates, where)
+    not_read = unread(table, covariates)
+    table = only(prepare(table, sieve), covariates.names)
     table, frequencies = infer_frequencies(
-        prepare(table, sieve),
+        table,
         where=where,
         step=options.step,
-        horizon=options.horizon,
+        horizon=options.horizon or (horizon_ahead(table) if covariates.future else None),
         seasonality=options.seasonality,
     )
-    rules = Rules(frequencies, options.gaps, needs_test=False)
+    rules = Rules(frequencies, options.gaps, needs_test=False, covariates=covariates)
     sets, counts = gather([table], rules, sieve=sieve)
     _check_horizon(sets, where)
-    lines = [f"{counts.series} series, {describe(frequencies)}", *counts.lines()]
-    main = _choose(sets)
+    lines = [f"{counts.series} series, {describe(frequencies)}", *counts.lines(), *not_read]
+    if covariates:
+        lines.insert(1, f"covariates {covariates}")
+    main = _choose(sets, covariates)
     called = main.model if main.name == "statistical" else main.name
     models: dict[str, Forecaster] = {called: main}
     models["seasonal_naive"] = SeasonalNaiveConfig(name="seasonal_naive")
@@ -128,11 +148,13 @@ def forecast_once(table: "pl.DataFrame", options: TableOptions, *, where: str, m
             tables.append(
                 pl.concat([own[0], *(part.select(part.columns[-1]) for part in own[1:])], how="horizontal")
             )
-    card = Card(run=called, forecaster=main, frequencies=frequencies)
+    card = Card(run=called, forecaster=main, frequencies=frequencies, covariates=covariates)
     return Outcome(pl.concat(tables), card, fitted, lines)
 
 
-def _choose(sets: tuple[SeriesSet, ...]) -> Forecaster:
+def _choose(sets: tuple[SeriesSet, ...], covariates: CovariatesConfig) -> Forecaster:
+    if covariates:
+        return NBEATSForecasterConfig.parse(nbeatsx(dict(NBEATS), covariates), "the default forecaster")
     targets = sum(int((one.lengths - one.config.horizon).clip(0).sum()) for one in sets)
     if targets >= ENOUGH:
         return NBEATSForecasterConfig.parse(dict(NBEATS), "the default forecaster")

@@ -6,7 +6,7 @@ Shape legend: N series, B windows, M members, S stacks, T lookback, H horizon.
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -15,13 +15,14 @@ from torch import Tensor
 
 from seedbed.config import Machine, Strict
 from seedbed.forecasting.ensembling import Member, last_known, median, members
+from seedbed.forecasting.exogenous import Facts, build_members, facts_in, facts_of, shares
 from seedbed.forecasting.fitting import Curve, Fitting, Floats, Forecasts, Level
 from seedbed.forecasting.losses import Asked, LossName, add_scores, loss_of
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
 from seedbed.forecasting.windows import WindowPresentations, Windows
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
 from seedbed.models.nbeats import NBEATSConfig
-from seedbed.models.nbeats_ensemble import NBEATSEnsemble
+from seedbed.models.nbeatsx import NBEATSxConfig
 from seedbed.training import Training
 from seedbed.weights import write_weights
 
@@ -35,11 +36,17 @@ class EnsembleForecaster(Learner):
     """N-BEATS members of one frequency, computed together. They share no weight, and Adam does not see the
     factor that the mean of their losses brings, so each learns as it would alone (if `gradient_clip`, a norm
     over all, is kept out of reach). A batch holds windows of each member's own (B, M, ...) or common to all
-    (B, ...). `only`: the members of these numbers, as they are among all.
+    (B, ...). `only`: the members of these numbers, as they are among all. `facts`: of covariates, if any.
     """
 
     def __init__(
-        self, config: "NBEATSForecasterConfig", *, horizon: int, seed: int, only: slice = slice(None)
+        self,
+        config: "NBEATSForecasterConfig",
+        *,
+        horizon: int,
+        seed: int,
+        only: slice = slice(None),
+        facts: Facts | None = None,
     ) -> None:
         super().__init__()
         self._names = config.model.component_names()
@@ -50,9 +57,8 @@ class EnsembleForecaster(Learner):
         for index, member in enumerate(self.plan):
             self._by_loss.setdefault(member.loss, []).append(index)
         self._middle = [index for index, member in enumerate(self.plan) if isinstance(member.loss, str)]
-        self.members = NBEATSEnsemble(
-            [config.model.build(lookback=one.lookback, horizon=horizon, seed=one.seed) for one in self.plan],
-            lookback=max(config.lookbacks) * horizon,
+        self.members = build_members(
+            config.model, self.plan, horizon=horizon, lookback=max(config.lookbacks) * horizon, facts=facts
         )
 
     def components(self, batch: Batch) -> Tensor:
@@ -62,7 +68,8 @@ class EnsembleForecaster(Learner):
         level_MB1 = torch.zeros_like(window_MBT[..., -1:])
         if self._level == "last":
             level_MB1 = last_known(window_MBT, mask_MBT)
-        shares_SMBH = self.members.components(window_MBT - level_MB1, mask_MBT)
+        departures_MBT = window_MBT - level_MB1
+        shares_SMBH = shares(self.members, departures_MBT, mask_MBT, batch, self._of_members)
         level_MBH = level_MB1.expand(-1, -1, self.members.horizon)
         return torch.cat([level_MBH[None], shares_SMBH]).transpose(0, 1)
 
@@ -173,7 +180,7 @@ class NBEATSForecasterConfig(Strict):
     """A median ensemble of N-BEATS networks."""
 
     name: Literal["nbeats"]
-    model: NBEATSConfig
+    model: Annotated[NBEATSConfig | NBEATSxConfig, Field(discriminator="name")]
     lookbacks: tuple[int, ...] = Field(min_length=1, description="in horizons; the paper: 2 to 7")
     losses: tuple[LossName, ...] = Field(min_length=1)
     repeats: int = Field(1, ge=1, description="members per lookback and loss; the paper: 10")
@@ -205,7 +212,7 @@ class NBEATSForecasterConfig(Strict):
         if own.max_steps is not None:
             changed = training.model_dump() | {"max_steps": own.max_steps}
             training = Training.parse(changed, f"{fitting.label}: forecaster.by_frequency.{series.frequency}")
-        lookback = self._lookback(series.config)
+        lookback, facts = self._lookback(series.config), facts_of(series)
 
         def batches() -> Iterator[dict[str, Tensor]]:
             if valid is not None:
@@ -217,7 +224,7 @@ class NBEATSForecasterConfig(Strict):
         curves: Curve = []
         for only, label in self._parts():
             horizon = series.config.horizon
-            part = EnsembleForecaster(self, horizon=horizon, seed=training.seed, only=only)
+            part = EnsembleForecaster(self, horizon=horizon, seed=training.seed, only=only, facts=facts)
             presentations = WindowPresentations(
                 series,
                 lookback=lookback,
@@ -239,18 +246,21 @@ class NBEATSForecasterConfig(Strict):
                 )
             states.append(part.state_dict())
             curves += [(step, f"{label}/{name}".strip("/"), value) for step, name, value in trained.curves]
-        learner = part if len(states) == 1 else self.build(series.config, seed=training.seed)
+        learner = part if len(states) == 1 else self.build(series.config, seed=training.seed, facts=facts)
         learner.load_state_dict({name: torch.cat([one[name] for one in states]) for name in states[0]})
         return FittedNBEATS(learner, lookback=lookback, curves=curves)
 
     def load(self, path: Path, frequency: FrequencyConfig) -> FittedNBEATS:
         """Read what `save` wrote."""
-        learner = self.build(frequency, seed=0)
-        learner.load_state_dict(load_file(path.with_suffix(".safetensors")))
+        weights = load_file(path.with_suffix(".safetensors"))
+        learner = self.build(frequency, seed=0, facts=facts_in(weights))
+        learner.load_state_dict(weights)
         return FittedNBEATS(learner, lookback=self._lookback(frequency), curves=[])
 
-    def build(self, frequency: FrequencyConfig, *, seed: int) -> EnsembleForecaster:
-        return EnsembleForecaster(self, horizon=frequency.horizon, seed=seed)
+    def build(
+        self, frequency: FrequencyConfig, *, seed: int, facts: Facts | None = None
+    ) -> EnsembleForecaster:
+        return EnsembleForecaster(self, horizon=frequency.horizon, seed=seed, facts=facts)
 
     def plan(self, *, horizon: int, seed: int) -> list[Member]:
         """The members, those for the middle first."""

@@ -16,6 +16,7 @@ from seedbed.forecasting import Forecaster
 from seedbed.forecasting.fitting import Fitted, Forecasts
 from seedbed.forecasting.panels import (
     Counts,
+    CovariatesConfig,
     FrequencyConfig,
     Gaps,
     Rules,
@@ -25,6 +26,7 @@ from seedbed.forecasting.panels import (
     to_time,
 )
 from seedbed.forecasting.panels.checks import OnFault, Sieve
+from seedbed.forecasting.panels.covariates import NO_COVARIATES
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,6 +40,7 @@ class Card(Strict):
     run: str
     forecaster: Forecaster
     frequencies: dict[str, FrequencyConfig]
+    covariates: CovariatesConfig = NO_COVARIATES
 
 
 class SavedForecaster:
@@ -70,7 +73,14 @@ class SavedForecaster:
         frequencies = {
             name: config for name, config in self.card.frequencies.items() if given is None or name in given
         }
-        rules = Rules(frequencies or self.card.frequencies, gaps, needs_test=False)
+        needed = self.card.covariates
+        for name in needed.names:
+            if name not in table.columns:
+                raise UserError(
+                    f"{sieve.where}: no column {name!r}; the saved forecaster {self.card.run} was trained "
+                    f"with covariates {needed} and needs them again; add the column"
+                )
+        rules = Rules(frequencies or self.card.frequencies, gaps, needs_test=False, covariates=needed)
         sets, counts = gather([table], rules, sieve=sieve)
         tables = []
         for one in sets:

@@ -8,9 +8,11 @@ so is what is missing in it.
 Every window is divided by the largest absolute value of its lookback. The three losses do not see a
 common factor of forecast and target (all are ratios), so this changes the network's input only.
 
+Covariates come beside a window: past ones for the lookback, future ones for the horizon too, as they stand.
+
 The values are read where they lie, in memory or in a mapped file, and never copied as a whole.
 
-Shape legend: N series, B windows, M members, T lookback, H horizon.
+Shape legend: N series, B windows, M members, T lookback, H horizon, P, F, S past, future, static covariates.
 """
 
 from collections.abc import Sequence
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seedbed.data.randomness import uniform
-from seedbed.forecasting.panels import SeriesSet
+from seedbed.forecasting.panels import Covariates, SeriesSet
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -35,17 +37,19 @@ class Windows:
 
     def __init__(self, series: SeriesSet, *, lookback: int) -> None:
         self._lookback, self._horizon = lookback, series.config.horizon
-        # a plain array over the same memory: what is taken from a np.memmap is slower
         self._values = np.asarray(series.values)
         self._offsets, self.lengths = series.offsets[:-1], series.lengths
         scales_N = naive_scales(self._values, series.offsets, seasonality=series.config.seasonality)
         self._scales_N = np.nan_to_num(scales_N)
+        self._covariates = series.covariates
 
     def cut(self, series: Integers, cuts: Integers) -> dict[str, Tensor]:
         """Windows whose target begins at position `cuts` of `series` (arrays of one shape).
 
         insample, insample_mask (..., T), outsample, outsample_mask (..., H), all divided by `scale`
-        (...); `naive_scale` (...) is the mean absolute seasonal difference, divided likewise.
+        (...); `naive_scale` (...) is the mean absolute seasonal difference, divided likewise. Of series with
+        covariates also past (..., T, P), future (..., T + H, F), static (..., S), and covariate_mask
+        (..., T + H), 0 before the series and where nothing is known ahead of it.
         """
         places = np.arange(-self._lookback, self._horizon)
         # unsigned, so that one comparison finds what is before the series and what is after it
@@ -66,6 +70,7 @@ class Windows:
             "outsample_mask": outsample_mask,
             "naive_scale": _tensor(self._scales_N[series] / scale),
             "scale": torch.from_numpy(np.ascontiguousarray(scale)),
+            **({} if self._covariates is None else self._beside(self._covariates, series, cuts)),
         }
 
     def at_end(self, first: int = 0, count: int | None = None) -> dict[str, Tensor]:
@@ -83,18 +88,47 @@ class Windows:
         actual_NH = np.where(known_NH, actual_NH, 0.0) / scale_N[:, None]
         return windows | {"outsample": _tensor(actual_NH), "outsample_mask": _tensor(known_NH)}
 
+    def _beside(self, given: Covariates, series: Integers, cuts: Integers) -> dict[str, Tensor]:
+        """The covariates of windows; of what the future ones know, a series' last H points have no more."""
+        places = cuts[..., None] + np.arange(-self._lookback, self._horizon)
+        first = self._offsets[series] + cuts - self._lookback
+        known = (places >= 0) & (
+            places < self.lengths[series][..., None] + self._horizon * bool(given.config.ahead)
+        )
+        past = _take(given.past_LP, first, self._lookback)
+        past[~known[..., : self._lookback]] = 0.0
+        future = _take(given.future, first + self._horizon * series, self._lookback + self._horizon)
+        known &= np.isfinite(future).all(-1)
+        future[~known] = 0.0
+        return {
+            "past": _tensor(past),
+            "future": _tensor(future),
+            "static": _tensor(given.static_NS[series]),
+            "covariate_mask": _tensor(known),
+        }
+
     def _take(self, first: Integers) -> Floats:
         """The T + H values from position `first` on, (..., T + H); where there are none, any value."""
-        width, total = self._lookback + self._horizon, len(self._values)
-        inside = np.clip(first, 0, max(0, total - width))
-        outside = np.nonzero(inside != first) if total >= width else np.nonzero(np.ones_like(first))
-        taken = np.empty((*first.shape, width))
-        if total >= width:
-            # rows of a view are copied as they lie, four times as fast as point by point
-            taken[...] = sliding_window_view(self._values, width)[inside]
-        places = first[outside][..., None] + np.arange(width)
-        taken[outside] = self._values[np.clip(places, 0, total - 1)]
-        return taken
+        return _take(self._values[:, None], first, self._lookback + self._horizon)[..., 0]
+
+
+def _take(rows: Floats, first: Integers, width: int) -> Floats:
+    """`width` rows (..., width, C) from row `first` on; where there are none, any."""
+    # a plain array over the same memory: what is taken from a np.memmap is slower
+    rows = np.asarray(rows)
+    total, columns = rows.shape
+    if not columns:
+        return np.empty((*first.shape, width, 0))
+    inside = np.clip(first, 0, max(0, total - width))
+    outside = np.nonzero(inside != first) if total >= width else np.nonzero(np.ones_like(first))
+    taken = np.empty((*first.shape, width, columns))
+    if total >= width:
+        # a window of a view over the flat row is copied as it lies, four times as fast as point by point
+        flat = sliding_window_view(rows.reshape(-1), width * columns)
+        taken.reshape(*first.shape, width * columns)[...] = flat[inside * columns]
+    places = first[outside][..., None] + np.arange(width)
+    taken[outside] = rows[np.clip(places, 0, total - 1)]
+    return taken
 
 
 def naive_scales(values: Floats, offsets: Integers, *, seasonality: int) -> Floats:

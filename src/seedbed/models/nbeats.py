@@ -8,6 +8,7 @@ Shape legend: B windows, T lookback, H horizon, K coefficients (theta), W width,
 """
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -231,8 +232,12 @@ class NBEATSConfig(Strict):
 
     def component_names(self) -> tuple[str, ...]:
         """One name per stack: its kind, numbered where a kind occurs twice."""
-        kinds = [stack.name for stack in self.stacks]
-        return tuple(
-            kind if kinds.count(kind) == 1 else f"{kind}_{kinds[: index + 1].count(kind)}"
-            for index, kind in enumerate(kinds)
-        )
+        return numbered([stack.name for stack in self.stacks])
+
+
+def numbered(kinds: Sequence[str]) -> tuple[str, ...]:
+    """The names, those that occur twice with their number."""
+    return tuple(
+        kind if kinds.count(kind) == 1 else f"{kind}_{kinds[: index + 1].count(kind)}"
+        for index, kind in enumerate(kinds)
+    )

@@ -69,28 +69,32 @@ class GroupedBlock(nn.Module):
         layers = [list(block.layers) for block in blocks]
         width = blocks[0].theta_forecast.in_features
         self.layers = nn.ModuleList(
-            _group([own[place] for own in layers], inputs=lookback if place == 0 else width, outputs=width)
+            group_maps(
+                [own[place] for own in layers], inputs=lookback if place == 0 else width, outputs=width
+            )
             for place in range(len(layers[0]))
         )
         size = blocks[0].theta_forecast.out_features
-        self.theta_forecast = _group([block.theta_forecast for block in blocks], inputs=width, outputs=size)
-        self.forecast = _group([block.forecast for block in blocks], inputs=size, outputs=horizon)
+        self.theta_forecast = group_maps(
+            [block.theta_forecast for block in blocks], inputs=width, outputs=size
+        )
+        self.forecast = group_maps([block.forecast for block in blocks], inputs=size, outputs=horizon)
         self.theta_backcast: nn.Module | None = None
         self.backcast: nn.Module | None = None
         if blocks[0].theta_backcast is not None:
             thetas = [block.theta_backcast for block in blocks]
-            self.theta_backcast = _group(thetas, inputs=width, outputs=size)
-            self.backcast = _group([block.backcast for block in blocks], inputs=size, outputs=lookback)
+            self.theta_backcast = group_maps(thetas, inputs=width, outputs=size)
+            self.backcast = group_maps([block.backcast for block in blocks], inputs=size, outputs=lookback)
 
     def forward(self, insample_MBT: Tensor) -> tuple[Tensor | None, Tensor]:
         """The backcast (M, B, T), None in the last block, and the forecast (M, B, H)."""
         hidden_MBO = insample_MBT
         for layer in self.layers:
             hidden_MBO = layer(hidden_MBO).relu_()
-        forecast_MBH = _expand(self.forecast, self.theta_forecast(hidden_MBO), insample_MBT)
+        forecast_MBH = expand(self.forecast, self.theta_forecast(hidden_MBO), insample_MBT)
         if self.theta_backcast is None or self.backcast is None:
             return None, forecast_MBH
-        return _expand(self.backcast, self.theta_backcast(hidden_MBO), insample_MBT), forecast_MBH
+        return expand(self.backcast, self.theta_backcast(hidden_MBO), insample_MBT), forecast_MBH
 
 
 class GroupedStack(nn.Module):
@@ -160,7 +164,7 @@ class NBEATSEnsemble(nn.Module):
         return self.components(insample_MBT, mask_MBT).sum(0)
 
 
-def _group(modules: Sequence[nn.Module | None], *, inputs: int, outputs: int) -> nn.Module:
+def group_maps(modules: Sequence[nn.Module | None], *, inputs: int, outputs: int) -> nn.Module:
     linear = [module for module in modules if isinstance(module, nn.Linear)]
     if linear:
         assert len(linear) == len(modules)
@@ -170,7 +174,7 @@ def _group(modules: Sequence[nn.Module | None], *, inputs: int, outputs: int) ->
     return GroupedVectors(fixed, outputs=outputs)
 
 
-def _expand(basis: nn.Module, theta_MBK: Tensor, like: Tensor) -> Tensor:
+def expand(basis: nn.Module, theta_MBK: Tensor, like: Tensor) -> Tensor:
     with torch.autocast(like.device.type, enabled=False):
         expanded: Tensor = basis(theta_MBK.to(like.dtype))
         return expanded

@@ -150,7 +150,10 @@ def _forecasted(
     groups: dict[str, dict[str, ForecastRecipe]] = {}
     for name, recipe in sorted(lock.forecast.items()):
         # The same source with another horizon is another panel: its test split is not the same.
-        same = hash_json([recipe.source, recipe.panel.model_dump(mode="json")])
+        # Covariates are no part of what is forecast.
+        same = hash_json(
+            [recipe.source, recipe.panel.model_dump(mode="json", exclude={"covariates", "static_file"})]
+        )
         groups.setdefault(same, {})[name] = recipe
     for recipes in groups.values():
         source, config = next((r.source, r.panel) for r in recipes.values())

@@ -77,7 +77,12 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
             if tested:
                 validation = [cross_validation(own, column=workspace.run) for own in tested.values()]
                 pl.concat(validation, how="diagonal").write_parquet(out / "cross_validation.parquet")
-            card = Card(run=workspace.run, forecaster=recipe.forecaster, frequencies=recipe.panel.frequencies)
+            card = Card(
+                run=workspace.run,
+                forecaster=recipe.forecaster,
+                frequencies=recipe.panel.frequencies,
+                covariates=recipe.panel.covered(),
+            )
             save_forecaster(out, card, fitted)
             write_json(out / "metrics.json", metrics)
             write_json(out / "panel.json", panel.facts())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from seedbed.config import Machine, UserError
+from seedbed.forecasting.asked import unread, with_future
 from seedbed.forecasting.direct import TableOptions, forecast_once, matched
 from seedbed.forecasting.panels import read_tables
 from seedbed.forecasting.panels.checks import Sieve
@@ -26,6 +27,10 @@ class FileOptions(TableOptions):
     model: str | None = Field(
         None, description="folder of a saved forecaster: it forecasts, nothing is trained"
     )
+    future_file: str | None = Field(
+        None,
+        description="file of unique_id, ds and the covariates known ahead, where FILE ends with the last y",
+    )
     out: str | None = Field(
         None, description="folder for the forecasts; default: <file's name>-forecast here"
     )
@@ -40,6 +45,11 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
     files = find_files(path)
     _check_out(out, options, verb)
     table = _read(path)
+    if options.future_file is not None:
+        if options.model is None and not options.future:
+            raise UserError(f"{verb}: future_file= needs its columns' names; add future=[NAME,NAME]")
+        named = f"{name}, {options.future_file}"
+        table, name = with_future(table, _read(Path(options.future_file)), where=named), named
     staging = out.with_name(f".{out.name}.partial")
     remove(staging)
     staging.mkdir(parents=True)
@@ -68,23 +78,29 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
 def _forecast_saved(
     table: "pl.DataFrame", options: FileOptions, *, where: str
 ) -> tuple["pl.DataFrame", list[str]]:
-    for key in ("step", "horizon", "seasonality"):
-        if getattr(options, key) is not None:
+    for key in ("step", "horizon", "seasonality", "past", "future", "static", "calendar"):
+        if getattr(options, key):
             raise UserError(
                 f"forecast {where}: {key} is the saved forecaster's own; leave {key}= out, or model="
             )
     saved = load_forecaster(Path(str(options.model)))
+    if options.future_file is not None and not saved.card.covariates.future:
+        raise UserError(
+            f"forecast {where}: the forecaster of {options.model} has no covariates known ahead; leave "
+            "future_file= out"
+        )
     sieve = Sieve(where, options.on_fault)
     table = matched(table, saved.card.frequencies, sieve=sieve)
     forecasts, counts = saved.forecast_counted(table, sieve=sieve, gaps=options.gaps)
     lines = [f"{counts.series} series by {saved.card.run} of {options.model}", *counts.lines()]
+    lines += unread(table, saved.card.covariates, saved=True)
     return forecasts.select("unique_id", "ds", saved.card.run), lines
 
 
 def _read(path: Path) -> "pl.DataFrame":
     import polars as pl
 
-    return pl.concat(read_tables(path))
+    return pl.concat(read_tables(path, others=None))
 
 
 def _check_out(out: Path, options: FileOptions, verb: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from seedbed.config import Strict, UserError
-from seedbed.forecasting.panels import FrequencyConfig, Gaps, Panel, Rules, gather
+from seedbed.forecasting.panels import CovariatesConfig, FrequencyConfig, Gaps, Panel, Rules, gather
 from seedbed.forecasting.panels.checks import OnFault, Sieve
 
 if TYPE_CHECKING:
@@ -35,10 +35,14 @@ class Layout(Strict, ABC):
     def where(self, folder: Path) -> str:
         """The file that faults are in."""
 
+    def covered(self) -> CovariatesConfig:
+        """The columns that are covariates; of most layouts none are."""
+        return CovariatesConfig()
+
     def load(self, folder: Path, *, scratch: Path | None = None) -> Panel:
         """Read and check everything; with `scratch` the values lie there on disk, not in memory."""
         sieve = Sieve(self.where(folder), self.on_fault)
-        rules = Rules(self.frequencies, self.gaps)
+        rules = Rules(self.frequencies, self.gaps, covariates=self.covered())
         sets, counts = gather(self.tables(folder), rules, sieve=sieve, folder=scratch)
         return Panel(sets, counts)
 

@@ -23,6 +23,15 @@ from seedbed.forecasting.panels.checks import (
     check_order,
     check_values,
 )
+from seedbed.forecasting.panels.covariate_checks import (
+    arrays,
+    check_ahead,
+    check_known,
+    check_numbers,
+    columns_of,
+    split_ahead,
+)
+from seedbed.forecasting.panels.covariates import NO_COVARIATES, CovariatesConfig, CovariatesWriter, waves
 from seedbed.forecasting.panels.flat import FlatWriter
 from seedbed.forecasting.panels.series import FrequencyConfig, SeriesSet, show
 
@@ -43,7 +52,9 @@ class Rules:
     frequencies: Mapping[str, FrequencyConfig]
     gaps: Gaps = "keep"
     needs_test: bool = True
-    """Whether the last horizon of each series is kept back, so that the points before it must suffice."""
+    """Whether the last horizon of each series is kept back, so that the points before it must suffice;
+    if not, covariates must be known a horizon after the last y."""
+    covariates: CovariatesConfig = NO_COVARIATES
 
 
 @dataclass(frozen=True)
@@ -75,8 +86,9 @@ class Counts:
 class _Gathering:
     """The series of one frequency so far."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, covariates: CovariatesConfig, *, horizon: int) -> None:
         self.folder, self.values = folder, FlatWriter(folder)
+        self.covariates = CovariatesWriter(covariates, horizon=horizon, folder=folder)
         self.ids: list[str] = []
         self.lengths: list[NDArray[np.int64]] = []
         self.starts: list[Instants] = []
@@ -90,7 +102,18 @@ class _Gathering:
         )
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         values = self.values.finish()
-        return SeriesSet(frequency, config, tuple(self.ids), values, offsets, starts, days, time, self.folder)
+        return SeriesSet(
+            frequency,
+            config,
+            tuple(self.ids),
+            values,
+            offsets,
+            starts,
+            days,
+            time,
+            self.folder,
+            self.covariates.finish(),
+        )
 
 
 def gather(
@@ -104,23 +127,33 @@ def gather(
     import polars as pl
 
     where = sieve.where
-    found = {frequency: _Gathering(folder) for frequency in rules.frequencies}
+    found = {
+        frequency: _Gathering(folder, rules.covariates, horizon=config.horizon)
+        for frequency, config in rules.frequencies.items()
+    }
     time: Any = None
     rows = 0
     for table in tables:
         check_columns(table.columns, rules.frequencies, where)
+        covariates = columns_of(rules.covariates, table.columns, where)
         rows += table.height
         if "frequency" not in table.columns:
             table = table.with_columns(pl.lit(next(iter(rules.frequencies))).alias("frequency"))
         if "row" not in table.columns:
             table = table.with_row_index("row", offset=1)
         table = table.select(
-            "row", pl.col("unique_id").cast(pl.String), "ds", "y", pl.col("frequency").cast(pl.String)
+            "row",
+            pl.col("unique_id").cast(pl.String),
+            "ds",
+            "y",
+            pl.col("frequency").cast(pl.String),
+            *covariates,
         )
         if not table.height:
             continue
         table = check_frequencies(table, rules.frequencies, sieve)
         table = check_values(check_dates(table, sieve), sieve)
+        table = check_numbers(table, rules.covariates, sieve)
         time = table.schema["ds"]
         for frequency in rules.frequencies:
             own = table.filter(pl.col("frequency") == frequency) if len(found) > 1 else table
@@ -152,6 +185,10 @@ def _add(table: "pl.DataFrame", gathering: _Gathering, frequency: str, rules: Ru
 
     config = rules.frequencies[frequency]
     step, time = Step.parse(config.step), table.schema["ds"]
+    if rules.covariates.calendar and time.is_integer():
+        raise UserError(
+            f"{sieve.where}: column ds is {time}, and covariates.calendar tells of dates; leave it empty"
+        )
     if step.is_integer != time.is_integer():
         raise UserError(
             f"{sieve.where}: column ds is {time}, but panel.frequencies.{frequency}.step is {config.step}; "
@@ -170,11 +207,15 @@ def _add(table: "pl.DataFrame", gathering: _Gathering, frequency: str, rules: Ru
     table = check_grid(table, step, sieve, show=tell, frequency=frequency, config=config)
     if not table.height:
         return
+    table, ahead = split_ahead(table, rules.covariates, config.horizon)
     _check_step(table, frequency, config, sieve.where)
     if rules.gaps == "refuse":
         table = _refuse_gaps(table, step, config, sieve, time)
-        if not table.height:
-            return
+    table = check_known(table, rules.covariates, sieve)
+    if rules.covariates.future and not rules.needs_test:
+        table, ahead = check_ahead(table, ahead, rules.covariates, sieve, horizon=config.horizon)
+    if not table.height:
+        return
     counts = table.group_by("unique_id", maintain_order=True).agg(
         pl.col("place").last() + 1, pl.col("instant").first(), pl.col("anchor").first()
     )
@@ -189,6 +230,15 @@ def _add(table: "pl.DataFrame", gathering: _Gathering, frequency: str, rules: Ru
     gathering.anchors.append(counts["anchor"].to_numpy().astype(np.int64))
     gathering.absent_rows += len(values) - table.height
     gathering.values.append(values)
+    if rules.covariates:
+        past, future, static = arrays(table, ahead, rules.covariates, lengths=lengths, horizon=config.horizon)
+        if rules.covariates.calendar:
+            widened = lengths + config.horizon
+            steps = np.arange(int(widened.sum())) - np.repeat(np.cumsum(widened) - widened, widened)
+            starts, days = (np.repeat(counts[name].to_numpy(), widened) for name in ("instant", "anchor"))
+            known = waves(step.at(starts, days, steps), rules.covariates.calendar)
+            future = np.concatenate([future, known], axis=1)
+        gathering.covariates.append(past, future, static)
 
 
 def _place(table: "pl.DataFrame", step: Step) -> "pl.DataFrame":

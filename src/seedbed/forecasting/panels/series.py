@@ -15,6 +15,7 @@ from pydantic import Field
 
 from seedbed.config import Strict
 from seedbed.forecasting.calendar import PATTERN, Instants, Step
+from seedbed.forecasting.panels.covariates import Covariates
 from seedbed.forecasting.panels.flat import FlatWriter
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class SeriesSet:
     """The polars type of the file's ds column, for the forecasts' own."""
     folder: Path | None = None
     """Where cuts of this set lie on disk; None: in memory."""
+    covariates: Covariates | None = None
 
     @classmethod
     def counted(
@@ -167,6 +169,11 @@ class SeriesSet:
             self.anchors[series],
             self.time,
             self.folder,
+            None
+            if self.covariates is None
+            else self.covariates.cut(
+                self.offsets, series=series, firsts=firsts, lengths=lengths, folder=self.folder
+            ),
         )
 
     def _instants(

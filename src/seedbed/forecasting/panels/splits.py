@@ -54,6 +54,8 @@ class Panel:
                 found.update(numbers.tobytes())
             for first in range(0, len(one.values), COPIED_POINTS):
                 found.update(one.values[first : first + COPIED_POINTS].tobytes())
+            if one.covariates is not None:
+                one.covariates.digest(found)
         return found.hexdigest()
 
     def lines(self) -> list[str]:

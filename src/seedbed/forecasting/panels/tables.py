@@ -1,6 +1,6 @@
 """Files of series: CSV and Parquet, one file or a folder of them, as tables of whole series."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +34,10 @@ def find_files(path: Path) -> list[Path]:
     return [path]
 
 
-def read_tables(path: Path) -> Iterator["pl.DataFrame"]:
+def read_tables(path: Path, *, others: Sequence[str] | None = ()) -> Iterator["pl.DataFrame"]:
     """The rows of a file or folder; of large Parquet files in pieces of whole series by name.
+
+    Of Parquet files the columns of long format and `others` are read; None: every column there is.
 
     Every piece has `row`, the number of the row in the file or, of a folder, in its files by name.
     """
@@ -44,7 +46,7 @@ def read_tables(path: Path) -> Iterator["pl.DataFrame"]:
         if files[0].suffix == ".csv":
             yield read_csv(files)
         else:
-            yield from _pieces(files)
+            yield from _pieces(files, others)
     except _unreadable() as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{path}: not readable as {files[0].suffix[1:]}: {reason}") from None
@@ -68,12 +70,14 @@ def read_csv(files: list[Path], **options: Any) -> "pl.DataFrame":
     return pl.concat(parts, how="vertical_relaxed").with_row_index("row", offset=1)
 
 
-def _pieces(files: list[Path]) -> Iterator["pl.DataFrame"]:
+def _pieces(files: list[Path], others: Sequence[str] | None) -> Iterator["pl.DataFrame"]:
     import polars as pl
 
     schema = pl.scan_parquet(files).collect_schema()
+    if others is not None and not set(others) <= set(schema):
+        others = None  # the fault names every column there is
     lazy = pl.scan_parquet(files, row_index_name="row", row_index_offset=1).select(
-        "row", *(name for name in COLUMNS if name in schema)
+        "row", *(name for name in schema if others is None or name in (*COLUMNS, *others))
     )
     rows = int(lazy.select(pl.len()).collect().item())
     if rows <= PIECE_ROWS or "unique_id" not in schema:

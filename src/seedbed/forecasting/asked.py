@@ -1,0 +1,106 @@
+"""What a user says of the columns beside unique_id, ds and y, and what is said of those that go unnamed."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from seedbed.config import Strict, UserError
+from seedbed.forecasting.panels import CovariatesConfig
+from seedbed.forecasting.panels.covariates import Period
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LONG = ("unique_id", "ds", "y", "frequency", "row")
+
+
+def _words(value: object) -> object:
+    """[price, promo] and price,promo, as a command line has them."""
+    if isinstance(value, str):
+        value = [word for part in value.strip("[] ").split(",") if (word := part.strip(" \"'"))]
+    return tuple(value) if isinstance(value, list) else value
+
+
+Columns = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Calendar = Annotated[tuple[Period, ...], BeforeValidator(_words)]
+
+
+class CovariateOptions(Strict):
+    """Columns beside unique_id, ds and y."""
+
+    past: Columns = Field((), description="columns known up to the last y")
+    future: Columns = Field((), description="columns known ahead: their rows go on after the last y")
+    static: Columns = Field((), description="columns constant within each series")
+    calendar: Calendar = Field((), description="what dates tell: hour, weekday, day (of the month), month")
+
+    def covariates(self, where: str) -> CovariatesConfig:
+        given = {kind: list(getattr(self, kind)) for kind in CovariatesConfig.model_fields}
+        return CovariatesConfig.parse(given, where)
+
+
+def check_named(table: "pl.DataFrame", covariates: CovariatesConfig, where: str) -> None:
+    """UserError where a covariate is no column."""
+    for name in covariates.names:
+        if name not in table.columns:
+            there = ", ".join(column for column in table.columns if column != "row")
+            raise UserError(f"{where}: no column {name!r}, named as a covariate; columns: {there[:200]}")
+
+
+def unread(table: "pl.DataFrame", covariates: CovariatesConfig, *, saved: bool = False) -> list[str]:
+    """A line on the columns that nothing is made of, if any."""
+    others = [name for name in table.columns if name not in (*LONG, *covariates.names)]
+    if not others:
+        return []
+    names = ",".join(others)[:200]
+    if saved:
+        return [f"columns not read: {names}; the saved forecaster has no use for them"]
+    return [
+        f"columns not read: {names}; name those known ahead future=[{names}], those known only up to the "
+        "last y past=[..], those constant in a series static=[..]"
+    ]
+
+
+def horizon_ahead(table: "pl.DataFrame") -> int | None:
+    """How many rows without y most series end with; None where that is none."""
+    import polars as pl
+
+    known = pl.col("y").cast(pl.String).str.strip_chars().fill_null("").is_in(["", "NA", "NaN", "nan"]).not_()
+    numbered = table.with_columns(place=pl.int_range(pl.len()).over("unique_id"))
+    counts = numbered.group_by("unique_id").agg(
+        ahead=pl.len() - 1 - pl.col("place").filter(known).max().fill_null(-1)
+    )
+    usual = counts["ahead"].mode().max()
+    return int(str(usual)) or None
+
+
+def with_future(table: "pl.DataFrame", future: "pl.DataFrame", *, where: str) -> "pl.DataFrame":
+    """The rows of both; those of `future` have no y, and their row numbers go on after the table's."""
+    import polars as pl
+
+    if "y" in future.columns:
+        raise UserError(
+            f"{where}: future_file has a column y, expected unique_id, ds and what is known ahead; take y out"
+        )
+    if "row" in table.columns and "row" in future.columns:
+        future = future.with_columns(pl.col("row") + table.height)
+    try:
+        return pl.concat([table, future], how="diagonal_relaxed")
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{where}: the columns of both files differ in kind: {reason}; write them alike"
+        ) from None
+
+
+def only(table: "pl.DataFrame", columns: Sequence[str]) -> "pl.DataFrame":
+    """The columns of long format and these."""
+    return table.select(name for name in table.columns if name in (*LONG, *columns))
+
+
+def nbeatsx(nbeats: dict[str, Any], covariates: CovariatesConfig) -> dict[str, Any]:
+    """The default N-BEATS made one that takes covariates, with a stack of those known ahead, if any."""
+    stacks = list(nbeats["model"]["stacks"])
+    if covariates.ahead:
+        stacks.append({"name": "exogenous", "width": stacks[0]["width"]})
+    return nbeats | {"model": {"name": "nbeatsx", "stacks": stacks}}
