@@ -120,7 +120,12 @@ def _fit_network(
     ]
     trained = train(
         learner,
-        data=ExamplePresentations(encoded[0], global_batch_size=recipe.global_batch_size, seed=seed),
+        data=ExamplePresentations(
+            encoded[0],
+            global_batch_size=recipe.global_batch_size,
+            seed=seed,
+            arrange=classifier.arrange,
+        ),
         valid=encoded[1].batches,
         recipe=recipe.model_copy(update={"seed": seed}),
         example_tokens=recipe.max_length,

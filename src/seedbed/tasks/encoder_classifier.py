@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
+from seedbed.data import Arrangement, PackedConfig
 from seedbed.data.randomness import derive_seed
 from seedbed.models import (
     SequenceClassifier,
@@ -34,6 +35,10 @@ class EncoderClassifierConfig(NetworkConfig):
     dropout: float = Field(0.1, ge=0, lt=1, description="of embeddings and layers while fine-tuning")
     attention_dropout: float = Field(0.1, ge=0, lt=1)
     classifier_dropout: float = Field(0.1, ge=0, lt=1)
+    arrangement: Arrangement = Field(
+        PackedConfig(name="packed"),
+        description="how a batch of training is computed; its gradient is the same",
+    )
 
     def network(
         self, backbone: Path, head: Head, *, num_outputs: int, seed: int
@@ -60,6 +65,9 @@ class EncoderClassifierConfig(NetworkConfig):
         if head == "sequence":
             return load_sequence_classifier(folder)
         return load_token_classifier(folder, head)
+
+    def arrange(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return self.arrangement.arrange(batch)
 
     def positions(self, network: nn.Module) -> int:
         assert isinstance(network, SequenceClassifier | TokenClassifier)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from seedbed.config import Strict
 from seedbed.tasks.examples import Head, Task, TaskFacts
@@ -60,6 +60,10 @@ class NetworkConfig(Strict, ABC):
             max_length=max_length,
             pad_id=Vocabulary.load(folder).pad_id,
         )
+
+    def arrange(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A padded batch of training as the network is to compute it."""
+        return batch
 
     def positions(self, network: nn.Module) -> int | None:
         """Most tokens of a text; None where any number will do."""
