@@ -1,11 +1,11 @@
 """How a batch of texts of different lengths is computed: padded to the longest, or packed without padding.
 
 Which examples a step has, and its gradient, are the same either way. Packing is best-fit decreasing (Johnson
-1973) into rows as long as the longest text, after Krell et al. 2021 (arXiv 2107.02027).
+1973), into rows a little longer than the longest text, as Krell et al. 2021 (arXiv 2107.02027) pack corpora.
 Shapes: B texts, L positions of the longest, R rows of P positions.
 """
 
-from bisect import insort
+from bisect import bisect_left, insort
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,9 @@ import torch
 from torch import Tensor
 
 from seedbed.config import Strict
+
+WIDTHS = 5
+"""Sizes of rows that are tried, the longest text and up to an eighth more: of 32 sentences 3 % is lost."""
 
 
 class PaddedConfig(Strict):
@@ -40,21 +43,29 @@ class PackedConfig(Strict):
 
 
 def pack(lengths_B: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.int64]:
-    """packed_RP of texts that begin every `length` positions; P is the longest of `lengths_B`."""
-    longest = int(lengths_B.max())
-    rows: list[list[int]] = []
-    spaces: list[tuple[int, int]] = []
-    # best fit: the least space that is enough; sorted, so that it is the first of those
-    for text in np.argsort(-lengths_B, kind="stable").tolist():
-        needed = int(lengths_B[text])
-        found = next((number for number, (space, _) in enumerate(spaces) if space >= needed), None)
-        space, row = (longest, len(rows)) if found is None else spaces.pop(found)
-        if found is None:
-            rows.append([])
-        rows[row].append(text)
-        insort(spaces, (space - needed, row))
-    packed_RP = np.full((len(rows), longest), -1, dtype=np.int64)
+    """packed_RP of texts that begin every `length` positions, in rows of the size that loses least."""
+    longest, order = int(lengths_B.max()), np.argsort(-lengths_B, kind="stable").tolist()
+    sizes = (longest + longest * step // 32 for step in range(WIDTHS))
+    filled = [(size, _fill(lengths_B.tolist(), order, size)) for size in sizes]
+    size, rows = min(filled, key=lambda found: (found[0] * len(found[1]), found[0]))
+    packed_RP = np.full((len(rows), size), -1, dtype=np.int64)
     for row, texts in enumerate(rows):
         places = np.concatenate([text * length + np.arange(lengths_B[text]) for text in texts])
         packed_RP[row, : len(places)] = places
     return packed_RP
+
+
+def _fill(lengths: list[int], order: list[int], size: int) -> list[list[int]]:
+    """The texts of each row; each text goes where the least is left that is enough."""
+    rows: list[list[int]] = []
+    left: list[tuple[int, int]] = []  # positions of a row, and its number; sorted
+    for text in order:
+        at = bisect_left(left, (lengths[text], -1))
+        if at == len(left):
+            space, row = size, len(rows)
+            rows.append([])
+        else:
+            space, row = left.pop(at)
+        rows[row].append(text)
+        insort(left, (space - lengths[text], row))
+    return rows
