@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup repro suite test slow cluster bench-precision bench-pretrain bench-loop bench-forecast check format docs notebooks ui clean
+.PHONY: help setup repro suite test slow cluster bench-precision bench-pretrain bench-loop bench-forecast bench-finetune check format docs notebooks ui clean
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -32,6 +32,7 @@ help:
 	@echo 'make bench-pretrain    steps beside transformers, ARGS="--threads 1 --precision fp32"'
 	@echo 'make bench-loop        the loop around a step, and the loader'
 	@echo 'make bench-forecast    N-BEATS beside neuralforecast, ARGS="--peer-python PATH"'
+	@echo 'make bench-finetune    fine-tuning beside the Hugging Face Trainer, ARGS="--peer-python PATH"'
 	@echo 'make format     let ruff write the format      make docs: write the generated pages'
 	@echo 'make clean      remove caches (never data, models or checkpoints)'
 
@@ -74,6 +75,9 @@ bench-loop: setup
 
 bench-forecast: setup
 	@python benchmarks/forecast.py $(ARGS)
+
+bench-finetune: setup
+	@python benchmarks/finetune.py $(ARGS)
 
 check: setup
 	ruff check .

@@ -175,6 +175,6 @@ def test_fused_attention_agrees_with_explicit_products() -> None:
     generator = torch.Generator().manual_seed(0)
     query, key, value = torch.randn(3, 2, 4, 7, 8, dtype=torch.float64, generator=generator)
     bias = padding_bias(torch.tensor([[1] * 7, [1] * 4 + [0] * 3]), torch.float64)
-    explicit = attend(query, key, value, bias_B11L=bias, dropout=0.0)
+    explicit = attend(query, key, value, bias_B1QL=bias, dropout=0.0)
     fused = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
     torch.testing.assert_close(explicit, fused.transpose(1, 2).reshape(2, 7, 32), rtol=0, atol=1e-12)

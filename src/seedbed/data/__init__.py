@@ -1,12 +1,14 @@
 """Token shards, row layouts and the order of presentation: what a training step is fed.
 
-`Rows` is the catalogue of layouts, `Masks` of how often what is drawn for a row changes.
+`Rows` is the catalogue of layouts, `Masks` of how often what is drawn for a row changes, `Arrangement` of how
+a batch of texts is computed.
 """
 
 from typing import Annotated
 
 from pydantic import Field
 
+from seedbed.data.arrangements import PackedConfig, PaddedConfig
 from seedbed.data.doc_sentences import DocSentencesConfig
 from seedbed.data.full_sentences import FullSentencesConfig
 from seedbed.data.masks import DynamicConfig, Masks, StaticConfig
@@ -19,12 +21,16 @@ Rows = Annotated[
     FullSentencesConfig | DocSentencesConfig | SegmentPairsConfig | StreamConfig | TwoSegmentsConfig,
     Field(discriminator="name"),
 ]
+Arrangement = Annotated[PackedConfig | PaddedConfig, Field(discriminator="name")]
 
 __all__ = [
+    "Arrangement",
     "DocSentencesConfig",
     "DynamicConfig",
     "FullSentencesConfig",
     "Masks",
+    "PackedConfig",
+    "PaddedConfig",
     "RowLength",
     "Rows",
     "SegmentPairsConfig",

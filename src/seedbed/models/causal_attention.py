@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seedbed.models.layers import drop
+from seedbed.models.dropout import drop
 
 QUERIES_AT_ONCE = 256
 

@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from seedbed.config import Strict
 from seedbed.models.cache import Cache
 from seedbed.models.causal_attention import CausalAttention
-from seedbed.models.layers import Block, PreNormBlock, drop, initialise
+from seedbed.models.dropout import drop
+from seedbed.models.layers import Block, PreNormBlock, initialise
 from seedbed.models.positions import LearnedPositions, Positions
 
 gelu_tanh = partial(F.gelu, approximate="tanh")

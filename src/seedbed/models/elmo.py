@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from seedbed.config import Strict
 from seedbed.models.character_cnn import CharacterCNN, CharacterCNNConfig
-from seedbed.models.layers import drop
+from seedbed.models.dropout import drop
 from seedbed.models.projected_lstm import ProjectedLSTM
 
 

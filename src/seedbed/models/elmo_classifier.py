@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seedbed.config import Strict
+from seedbed.models.dropout import drop
 from seedbed.models.elmo import Elmo
-from seedbed.models.layers import drop, initialise
+from seedbed.models.layers import initialise
 from seedbed.models.scalar_mix import ScalarMix, ScalarMixConfig
 
 

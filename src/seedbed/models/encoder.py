@@ -1,7 +1,8 @@
 """One Transformer encoder for the families BERT, RoBERTa and ELECTRA, which differ in their embeddings.
 
 BERT: arXiv 1810.04805, section 3; RoBERTa: 1907.11692; ELECTRA: 2003.10555, section 3.2 and appendix A.
-Shapes: B rows, L positions, N selected positions, D hidden size, E embedding size.
+Shapes: B rows, L positions, N selected positions, D hidden size, E embedding size, and
+where texts are packed R rows of P positions.
 """
 
 from functools import partial
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from seedbed.config import Strict
 from seedbed.fidelity import Deviation
 from seedbed.models.layers import Embeddings, PostNormBlock, attend, initialise, padding_bias
+from seedbed.models.packed import Packed
 
 Family = Literal["bert", "electra", "roberta"]
 
@@ -134,21 +136,56 @@ class Encoder(nn.Module):
         token_type_ids_BL: Tensor | None = None,
         *,
         selected_N: Tensor | None = None,
+        packed_RP: Tensor | None = None,
     ) -> Tensor:
         """hidden_BLD; with `selected_N` (indices into B*L) only those positions, as hidden_ND.
 
-        Without a mask every position counts as real: rows without padding (packed) need none.
+        Without a mask every position counts as real: rows without padding need none. `packed_RP` says in
+        which rows all real positions are computed (see models/packed.py); padding is then 0 in hidden_BLD.
         """
-        hidden_BLD = self.embeddings(
-            input_ids_BL, padded=attention_mask_BL is not None, token_type_ids_BL=token_type_ids_BL
+        if packed_RP is not None:
+            return self._packed(
+                Packed(packed_RP, input_ids_BL.shape), input_ids_BL, token_type_ids_BL, selected_N
+            )
+        hidden_BLD = self._projected(
+            self.embeddings(
+                input_ids_BL, padded=attention_mask_BL is not None, token_type_ids_BL=token_type_ids_BL
+            )
         )
-        if self.projection is not None:
-            hidden_BLD = self.projection(hidden_BLD)
         bias_B11L = None
         if attention_mask_BL is not None:
             bias_B11L = padding_bias(attention_mask_BL, hidden_BLD.dtype)
+        return self._through_blocks(hidden_BLD, bias_B11L, selected_N)
+
+    def _packed(
+        self,
+        packed: Packed,
+        input_ids_BL: Tensor,
+        token_type_ids_BL: Tensor | None,
+        selected_N: Tensor | None,
+    ) -> Tensor:
+        types_RP = None if token_type_ids_BL is None else packed.rows_of(token_type_ids_BL, empty=0)
+        hidden_RPD = self._projected(
+            self.embeddings(
+                packed.rows_of(input_ids_BL, empty=self.pad_id),
+                padded=False,
+                token_type_ids_BL=types_RP,
+                positions_BL=packed.positions_RP,
+            )
+        )
+        bias_R1PP = packed.bias(hidden_RPD.dtype)
+        if selected_N is None:
+            return packed.texts_of(self._through_blocks(hidden_RPD, bias_R1PP, None))
+        return self._through_blocks(hidden_RPD, bias_R1PP, packed.places_BL.flatten()[selected_N])
+
+    def _projected(self, embedded_BLE: Tensor) -> Tensor:
+        return embedded_BLE if self.projection is None else self.projection(embedded_BLE)
+
+    def _through_blocks(
+        self, hidden_BLD: Tensor, bias_B1QL: Tensor | None, selected_N: Tensor | None
+    ) -> Tensor:
         dropout = self.config.attention_dropout if self.training else 0.0
-        read_all = partial(attend, bias_B11L=bias_B11L, dropout=dropout)
+        read_all = partial(attend, bias_B1QL=bias_B1QL, dropout=dropout)
         *first, last = self.blocks
         for block in first:
             hidden_BLD = block(hidden_BLD, read_all)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seedbed.models.dropout import drop
 from seedbed.models.encoder import Encoder, EncoderConfig, Vocabulary
-from seedbed.models.layers import drop
 
 
 class MaskedLMHead(nn.Module):
@@ -110,11 +110,14 @@ class SequenceClassifier(nn.Module):
         input_ids_BL: Tensor,
         attention_mask_BL: Tensor | None = None,
         token_type_ids_BL: Tensor | None = None,
+        packed_RP: Tensor | None = None,
     ) -> Tensor:
         """logits_BC."""
         B, L = input_ids_BL.shape
         first_B = torch.arange(0, B * L, L, device=input_ids_BL.device)
-        first_BD = self.encoder(input_ids_BL, attention_mask_BL, token_type_ids_BL, selected_N=first_B)
+        first_BD = self.encoder(
+            input_ids_BL, attention_mask_BL, token_type_ids_BL, selected_N=first_B, packed_RP=packed_RP
+        )
         logits_BC: Tensor = self.head(first_BD)
         return logits_BC
 

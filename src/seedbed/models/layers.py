@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seedbed.learner import Repeated
+from seedbed.models.dropout import drop
 
 Activation = Callable[[Tensor], Tensor]
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -51,11 +52,20 @@ class Embeddings(nn.Module):
         self.norm = nn.LayerNorm(size, eps=norm_eps)
 
     def forward(
-        self, input_ids_BL: Tensor, *, padded: bool, token_type_ids_BL: Tensor | None = None
+        self,
+        input_ids_BL: Tensor,
+        *,
+        padded: bool,
+        token_type_ids_BL: Tensor | None = None,
+        positions_BL: Tensor | None = None,
     ) -> Tensor:
+        """`positions_BL` counts from 0; without it rows are counted through, but for padding."""
         length = input_ids_BL.shape[1]
-        assert length <= self.max_length, f"rows of {length} positions, the encoder has {self.max_length}"
-        if padded and self.position_offset:
+        fits = positions_BL is not None or length <= self.max_length
+        assert fits, f"rows of {length} positions, the encoder has {self.max_length}"
+        if positions_BL is not None:
+            added = self.position(positions_BL + self.position_offset)
+        elif padded and self.position_offset:
             real_BL = input_ids_BL != self.pad_id
             positions_BL = real_BL.cumsum(1) * real_BL + self.pad_id
             added = self.position(positions_BL)
@@ -162,9 +172,11 @@ def select(values_BLD: Tensor, selected_N: Tensor | None) -> Tensor:
 
 
 def attend(
-    query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, *, bias_B11L: Tensor | None, dropout: float
+    query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, *, bias_B1QL: Tensor | None, dropout: float
 ) -> Tensor:
     """Scaled dot-product attention over all positions, heads put side by side: (B, L, H * K).
+
+    The bias, which shuts positions off, is the same for all queries (Q 1) or one for each (Q L).
 
     Explicit products on the CPU, where the backward pass of torch's fused kernel is slow (a third
     of a small model's step); the fused kernel elsewhere.
@@ -172,12 +184,12 @@ def attend(
     B, H, L, K = query_BHLK.shape
     if query_BHLK.device.type != "cpu":
         context_BHLK = F.scaled_dot_product_attention(
-            query_BHLK, key_BHLK, value_BHLK, attn_mask=bias_B11L, dropout_p=dropout
+            query_BHLK, key_BHLK, value_BHLK, attn_mask=bias_B1QL, dropout_p=dropout
         )
     else:
         scores_BHLL = (query_BHLK * (1 / math.sqrt(K))) @ key_BHLK.transpose(2, 3)
-        if bias_B11L is not None:
-            scores_BHLL = scores_BHLL + bias_B11L
+        if bias_B1QL is not None:
+            scores_BHLL = scores_BHLL + bias_B1QL
         weights_BHLL = drop(scores_BHLL.softmax(-1), dropout, True)
         context_BHLK = weights_BHLL @ value_BHLK
     return context_BHLK.transpose(1, 2).reshape(B, L, H * K)
@@ -187,11 +199,6 @@ def padding_bias(attention_mask_BL: Tensor, dtype: torch.dtype) -> Tensor:
     """bias_B11L: 0 where a position may be read, the lowest finite number where it is padding."""
     bias_BL = torch.zeros(attention_mask_BL.shape, dtype=dtype, device=attention_mask_BL.device)
     return bias_BL.masked_fill_(attention_mask_BL == 0, torch.finfo(dtype).min)[:, None, None, :]
-
-
-def drop(values: Tensor, probability: float, training: bool) -> Tensor:
-    """Dropout that touches neither memory nor the random state when its probability is 0."""
-    return F.dropout(values, probability, training=True) if training and probability else values
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from seedbed.models.layers import drop
+from seedbed.models.dropout import drop
 from seedbed.models.recurrent_cells import Cell, GRUCell, LSTMCell, RNNCell
 
 CELLS: dict[str, type[Cell]] = {"rnn": RNNCell, "lstm": LSTMCell, "gru": GRUCell}

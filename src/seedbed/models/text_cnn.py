@@ -6,7 +6,7 @@ Shapes: B rows, L positions, E embedding size, F filters of a width, C classes.
 import torch
 from torch import Tensor, nn
 
-from seedbed.models.layers import drop
+from seedbed.models.dropout import drop
 
 
 class TextCNN(nn.Module):

@@ -6,8 +6,8 @@ Shapes: B rows, L positions, D hidden size, C classes.
 
 from torch import Tensor, nn
 
+from seedbed.models.dropout import drop
 from seedbed.models.encoder import Encoder
-from seedbed.models.layers import drop
 
 
 class TokenHead(nn.Module):
@@ -42,9 +42,10 @@ class TokenClassifier(nn.Module):
         input_ids_BL: Tensor,
         attention_mask_BL: Tensor | None = None,
         token_type_ids_BL: Tensor | None = None,
+        packed_RP: Tensor | None = None,
     ) -> Tensor:
         """logits_BLC; those of padding mean nothing."""
-        hidden_BLD = self.encoder(input_ids_BL, attention_mask_BL, token_type_ids_BL)
+        hidden_BLD = self.encoder(input_ids_BL, attention_mask_BL, token_type_ids_BL, packed_RP=packed_RP)
         logits_BLC: Tensor = self.head(hidden_BLD)
         return logits_BLC
 

@@ -8,7 +8,7 @@ Shapes: B rows, L positions, W window, E embedding size.
 import torch
 from torch import Tensor, nn
 
-from seedbed.models.layers import drop
+from seedbed.models.dropout import drop
 
 
 class WindowClassifier(nn.Module):

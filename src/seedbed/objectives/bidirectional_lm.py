@@ -20,7 +20,7 @@ from seedbed.data.packing import Ids, Prepare
 from seedbed.fidelity import Deviation
 from seedbed.learner import Accumulator, Batch, Learner
 from seedbed.models import Elmo, ElmoConfig, save_elmo
-from seedbed.models.layers import drop
+from seedbed.models.dropout import drop
 from seedbed.models.vocabulary_loss import VocabularyLoss, vocabulary_loss
 from seedbed.objectives.masked_lm import PerplexityAccumulator
 from seedbed.objectives.word_softmax import FullSoftmaxConfig, SampledSoftmaxConfig, Softmax

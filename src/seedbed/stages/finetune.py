@@ -116,7 +116,12 @@ def _fit_network(
     ]
     trained = train(
         learner,
-        data=ExamplePresentations(encoded[0], global_batch_size=recipe.global_batch_size, seed=sources.order),
+        data=ExamplePresentations(
+            encoded[0],
+            global_batch_size=recipe.global_batch_size,
+            seed=sources.order,
+            arrange=classifier.arrange,
+        ),
         valid=encoded[1].batches,
         recipe=recipe.model_copy(update={"seed": sources.order}),
         example_tokens=recipe.max_length,

@@ -4,7 +4,7 @@ Shapes: B examples of a batch, L positions of its longest.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -129,14 +129,22 @@ class ExamplePresentations:
     Sorting within the step leaves its gradient as it is and gives every micro-batch rows of like length.
     """
 
-    def __init__(self, examples: EncodedRows, *, global_batch_size: int, seed: int) -> None:
-        self._examples = examples
+    def __init__(
+        self,
+        examples: EncodedRows,
+        *,
+        global_batch_size: int,
+        seed: int,
+        arrange: Callable[[dict[str, Tensor]], dict[str, Tensor]] = dict,
+    ) -> None:
+        """`arrange` says how a padded batch is computed; it changes no example of it."""
+        self._examples, self._arrange = examples, arrange
         self._lengths = examples.lengths
         self._global_batch_size, self._seed = global_batch_size, seed
 
     def batch(self, first: int, count: int) -> dict[str, Tensor]:
         """Presentations [first, first + count)."""
-        return self._examples.collate(self._order(first, count))
+        return self._arrange(self._examples.collate(self._order(first, count)))
 
     def names(self, first: int, count: int) -> list[str]:
         return [f"example {number}" for number in self._order(first, count)]

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
-from torch import nn
+from torch import Tensor, nn
 
+from seedbed.data import Arrangement, PackedConfig
 from seedbed.data.randomness import derive_seed
 from seedbed.models import (
     SequenceClassifier,
@@ -37,11 +38,14 @@ class EncoderClassifierConfig(NetworkConfig):
     dropout: float = Field(0.1, ge=0, lt=1, description="of embeddings and layers while fine-tuning")
     attention_dropout: float = Field(0.1, ge=0, lt=1)
     classifier_dropout: float = Field(0.1, ge=0, lt=1)
+    arrangement: Arrangement = Field(
+        PackedConfig(name="packed"),
+        description="how a batch of training is computed; its gradient is the same",
+    )
     reinitialise: TopLayersConfig | None = Field(None, description="layers that begin anew; null: none")
     mixout: MixoutConfig | None = Field(
         None, description="weights that fall back by chance; with it `dropout` is 0 in the paper; null: none"
     )
-
     adapter: LoRAConfig | None = Field(
         None,
         description="what learns in place of the encoder, which then stays as it is; null: all learns",
@@ -91,6 +95,9 @@ class EncoderClassifierConfig(NetworkConfig):
         if head == "sequence":
             return load_sequence_classifier(folder)
         return load_token_classifier(folder, head)
+
+    def arrange(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return self.arrangement.arrange(batch)
 
     def positions(self, network: nn.Module) -> int:
         assert isinstance(network, SequenceClassifier | TokenClassifier)

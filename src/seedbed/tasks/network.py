@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from seedbed.config import Strict
 from seedbed.tasks.examples import Head, Task, TaskFacts
@@ -75,6 +75,10 @@ class NetworkConfig(Strict, ABC):
         del network
         tokenizer, vocabulary = tokenizer_of(folder)
         return task.encode(examples, tokenizer, facts=facts, max_length=max_length, pad_id=vocabulary.pad_id)
+
+    def arrange(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A padded batch of training as the network is to compute it."""
+        return batch
 
     def positions(self, network: nn.Module) -> int | None:
         """Most tokens of a text; None where any number will do."""

@@ -16,7 +16,10 @@ Outputs = npt.NDArray[np.float64]
 
 
 class TextLearner(Learner, ABC):
-    """`classifier` maps (input_ids, attention_mask, token_type_ids) to logits_BC or logits_BLC."""
+    """`classifier` maps (input_ids, attention_mask, token_type_ids) to logits_BC or logits_BLC.
+
+    Where a batch says in which rows it is to be computed (`packed`), that comes fourth.
+    """
 
     def __init__(self, classifier: nn.Module) -> None:
         super().__init__()
@@ -24,7 +27,8 @@ class TextLearner(Learner, ABC):
 
     def network_logits(self, batch: Batch) -> Tensor:
         """The network's numbers in whatever precision; a network that reads no token ids replaces this."""
-        logits: Tensor = self.classifier(batch["input_ids"], batch["attention_mask"], batch["token_type_ids"])
+        read = [batch["input_ids"], batch["attention_mask"], batch["token_type_ids"]]
+        logits: Tensor = self.classifier(*read, *([batch["packed"]] if "packed" in batch else []))
         return logits
 
     def logits(self, batch: Batch) -> Tensor:

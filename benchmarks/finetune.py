@@ -1,0 +1,284 @@
+"""Fine-tuning beside Hugging Face's Trainer in turn in one run: the same encoder, batches and dropout.
+
+Run: make bench-finetune ARGS="--peer-python ~/trainer/bin/python" (--lengths reviews --steps 6 --rounds 3).
+The peer lives in an environment of its own (pip install transformers accelerate); without it only our own
+arrangements are measured. An ELECTRA of 12 layers of width 256, 32 texts a step, dropout 0.1, AdamW, each in
+its own loop; the Trainer pads to the longest text of a batch (dynamic) or to 128 (padded). The lengths of
+`pairs` are a gamma distribution of shape 3 and mean 40, as of pairs of sentences; those of `reviews` the
+quantiles of NSMC's train split. Ratios are medians over rounds of rates measured in turn, from the start of
+the second step to that of the last. Then both train a small encoder without dropout on the same batches, and
+their losses are compared. With --clock cpu seconds are the processes' own: on a machine that others use too,
+and with one thread, they tell more than the clock on the wall. With --tuned-peer the Trainer gets the
+allocator's settings that our command line makes. The last lines are the goals.
+"""
+
+import settle  # noqa: F401  before numpy and torch
+
+# isort: split
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from steps import vocabulary
+from torch import Tensor, nn
+
+from seedbed.config import Machine
+from seedbed.data import PackedConfig, PaddedConfig
+from seedbed.learner import Batch
+from seedbed.models import EncoderConfig, build_sequence_classifier, save_pretrained
+from seedbed.tasks import SequenceClassification
+from seedbed.tasks.encoded import EncodedExamples, ExamplePresentations
+from seedbed.tracking import SilentRun
+from seedbed.training import Training
+from seedbed.training.trainer import train
+
+PEER = Path(__file__).with_name("huggingface_trainer.py")
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+BATCH, LENGTH, CLASSES, EQUAL_STEPS = 32, 128, 3, 50
+VOCABULARY = vocabulary(30522)
+REVIEWS = (3, 5, 6, 7, 8, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 19, 21, 25, 31, 43, 128)
+"""NSMC's train split in pieces of a vocabulary of 30,522 and two marks, at every twentieth."""
+SHAPES = {"speed": (256, 12, 4), "equality": (128, 3, 4)}
+ARRANGEMENTS = {"packed": PackedConfig(name="packed"), "longest": PaddedConfig(name="padded")}
+
+
+def made(lengths: str, count: int) -> EncodedExamples:
+    """Random tokens; [CLS] and [SEP] at the ends."""
+    generator = np.random.default_rng(0)
+    if lengths == "pairs":
+        lengths_N = np.clip(generator.gamma(3.0, 40 / 3, count), 6, LENGTH)
+    else:
+        lengths_N = np.interp(generator.random(count), np.linspace(0, 1, len(REVIEWS)), REVIEWS)
+    ids = [generator.integers(5, VOCABULARY.size, length) for length in lengths_N.astype(np.int64)]
+    for one in ids:
+        one[[0, -1]] = VOCABULARY.cls_id, VOCABULARY.sep_id
+    # something to learn: the label is said by the second token
+    labels = np.array([one[1] % CLASSES for one in ids])
+    return EncodedExamples(
+        ids=ids, type_ids=[np.zeros_like(one) for one in ids], pad_id=VOCABULARY.pad_id, labels=labels
+    )
+
+
+def network(shape: str, dropout: float) -> nn.Module:
+    hidden_size, num_layers, num_heads = SHAPES[shape]
+    config = {
+        "name": "encoder",
+        "family": "electra",
+        "hidden_size": hidden_size,
+        "intermediate_size": 4 * hidden_size,
+        "num_layers": num_layers,
+        "num_heads": num_heads,
+        "embedding_size": 128 if hidden_size != 128 else None,
+        "max_length": LENGTH,
+        "dropout": dropout,
+        "attention_dropout": dropout,
+    }
+    return build_sequence_classifier(
+        EncoderConfig.parse(config, "benchmark"), VOCABULARY, num_labels=CLASSES, seed=1
+    )
+
+
+class Clocked(SequenceClassification):
+    """Notes when each step began."""
+
+    def __init__(self, classifier: nn.Module, clock: str) -> None:
+        super().__init__(classifier)
+        self.times: list[float] = []
+        self._clock = CLOCKS[clock]
+
+    def counts(self, batch: Batch) -> dict[str, Tensor]:
+        self.times.append(self._clock())
+        return super().counts(batch)
+
+
+def ours(
+    run: Mapping[str, Any], examples: EncodedExamples, *, arrangement: str, threads: int, clock: str
+) -> dict[str, list[float]]:
+    """Times at which steps began, and losses."""
+    learner = Clocked(network(run["shape"], run["dropout"]), clock)
+    data = ExamplePresentations(
+        examples, global_batch_size=BATCH, seed=1, arrange=ARRANGEMENTS[arrangement].arrange
+    )
+    recipe = {
+        "max_steps": run["num_steps"],
+        "global_batch_size": BATCH,
+        "seed": 1,
+        "precision": run["precision"],
+        "optimizer": {"name": "adamw", "learning_rate": 1e-4, "weight_decay": 0.01, "epsilon": 1e-6},
+        "schedule": {"name": "constant"},
+        "log_every": 1,
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        trained = train(
+            learner,
+            data=data,
+            valid=lambda: iter([data.batch(0, 1)]),
+            recipe=Training.parse(recipe, "benchmark"),
+            example_tokens=LENGTH,
+            machine=Machine(threads=threads, workers=0),
+            scratch=Path(scratch),
+            tracker=SilentRun(),
+            label="benchmark",
+        )
+    return {"times": learner.times, "losses": [v for _, name, v in trained.curves if name == "train/loss"]}
+
+
+class Peer:
+    """A process that waits while we compute, and computes while we wait."""
+
+    def __init__(self, python: str, folder: Path, *, threads: int, clock: str, tuned: bool) -> None:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+            environment.pop(name, None)
+        if tuned:
+            environment |= {
+                "MALLOC_MMAP_THRESHOLD_": str(2**30),
+                "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
+                "MALLOC_TOP_PAD_": str(2**28),
+            }
+        words = [python, str(PEER), str(folder), str(threads), clock]
+        self._process = subprocess.Popen(
+            words,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def run(self, run: Mapping[str, Any], folder: Path, padding: str) -> dict[str, list[float]]:
+        assert self._process.stdin and self._process.stdout
+        values = {**run, "checkpoint": str(folder / run["shape"]), "padding": padding}
+        self._process.stdin.write(json.dumps(values) + "\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            if line.startswith('{"times"'):
+                found: dict[str, list[float]] = json.loads(line)
+                return found
+        raise SystemExit(f"the peer stopped: {' '.join(map(str, self._process.args))}")  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def rate(found: dict[str, list[float]]) -> float:
+    """Texts per second between the starts of the second step and of the last."""
+    times = found["times"]
+    return BATCH * (len(times) - 2) / (times[-1] - times[1])
+
+
+def write(folder: Path, examples: EncodedExamples, num_steps: int) -> None:
+    """Both start checkpoints, and the examples in the order in which our steps present them."""
+    for shape in SHAPES:
+        classifier = network(shape, 0.1)
+        save_pretrained(folder / shape, classifier.encoder, head=classifier, labels=("a", "b", "c"))  # type: ignore[arg-type]
+    order = ExamplePresentations(examples, global_batch_size=BATCH, seed=1)
+    served = [int(name.split()[1]) for step in range(num_steps) for name in order.names(step * BATCH, BATCH)]
+    ids = [examples.ids[number] for number in served]
+    np.savez(
+        folder / "examples.npz",
+        ids=np.concatenate(ids),
+        offsets=np.cumsum([0, *map(len, ids)]),
+        labels=np.asarray(examples.labels)[served],
+    )
+
+
+def speed(
+    peer: Peer | None, folder: Path, examples: EncodedExamples, options: argparse.Namespace, threads: int
+) -> list[tuple[str, float, float]]:
+    goals = []
+    for precision in options.precisions:
+        run = {"shape": "speed", "dropout": 0.1, "precision": precision, "num_steps": options.steps + 2}
+        rates: dict[str, list[float]] = {}
+        for _ in range(options.rounds):
+            for name in ARRANGEMENTS:
+                found = ours(run, examples, arrangement=name, threads=threads, clock=options.clock)
+                rates.setdefault(f"seedbed {name}", []).append(rate(found))
+            for name, padding in (("dynamic", "longest"), ("padded", "max_length")) if peer else ():
+                assert peer
+                rates.setdefault(f"Trainer {name}", []).append(rate(peer.run(run, folder, padding)))
+        for name, values in rates.items():
+            rounds = ", ".join(f"{value:.1f}" for value in values)
+            print(
+                f"{name} {precision} {threads} threads: {statistics.median(values):.1f} texts/s ({rounds})",
+                flush=True,
+            )
+        for name, goal in (("dynamic", 2.2), ("padded", 4.0)) if peer else ():
+            pairs = zip(rates["seedbed packed"], rates[f"Trainer {name}"], strict=True)
+            ratio = statistics.median(a / b for a, b in pairs)
+            goals.append((f"finetune-over-{name}-{precision}-{threads}-threads", ratio, goal))
+    return goals
+
+
+def equality(peer: Peer, folder: Path, examples: EncodedExamples, clock: str) -> float:
+    """The largest difference of the losses of a step, in fp32."""
+    run = {"shape": "equality", "dropout": 0.0, "precision": "fp32", "num_steps": EQUAL_STEPS}
+    found = ours(run, examples, arrangement="packed", threads=1, clock=clock)["losses"]
+    theirs = peer.run(run, folder, "longest")["losses"]
+    assert len(found) == len(theirs) == EQUAL_STEPS
+    print(
+        f"losses of {EQUAL_STEPS} steps: from {found[0]:.4f} to {found[-1]:.4f}; theirs to {theirs[-1]:.4f}"
+    )
+    return max(abs(a - b) for a, b in zip(found, theirs, strict=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--peer-python", help="python of an environment with transformers and accelerate")
+    parser.add_argument("--tuned-peer", action="store_true")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--precisions", choices=["bf16", "fp32"], nargs="+", default=["fp32", "bf16"])
+    parser.add_argument("--lengths", choices=["pairs", "reviews"], default="pairs")
+    parser.add_argument("--clock", choices=[*CLOCKS], default="wall")
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=2)
+    options = parser.parse_args()
+    num_steps = max(options.steps + 2, EQUAL_STEPS)
+    examples, goals, difference = made(options.lengths, 2 * BATCH * num_steps), [], None
+    machine = platform.processor() or platform.machine()
+    mean = examples.lengths.mean()
+    print(f"{machine}, torch {torch.__version__}; {options.lengths}, {mean:.1f} tokens a text")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        write(folder, examples, num_steps)
+        for threads in options.threads:
+            peer = None
+            if options.peer_python:
+                peer = Peer(
+                    options.peer_python,
+                    folder,
+                    threads=threads,
+                    clock=options.clock,
+                    tuned=options.tuned_peer,
+                )
+            goals += speed(peer, folder, examples, options, threads)
+            if peer:
+                if difference is None:
+                    difference = equality(peer, folder, examples, options.clock)
+                peer.close()
+    for name, value, goal in goals:
+        print(f"{name} {value:.2f} {goal:.2f} {'ok' if value >= goal else 'short'}")
+    if difference is not None:
+        print(
+            f"finetune-loss-difference-fp32 {difference:.1e} 1e-04 {'ok' if difference < 1e-4 else 'short'}"
+        )
+
+
+if __name__ == "__main__":
+    main()
