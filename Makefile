@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup repro suite test slow cluster bench-precision bench-pretrain bench-loop bench-forecast bench-finetune check format docs notebooks ui clean
+.PHONY: help setup repro suite test slow cluster bench-precision bench-pretrain bench-loop bench-forecast bench-finetune bench-scores check format docs notebooks ui clean
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -33,6 +33,7 @@ help:
 	@echo 'make bench-loop        the loop around a step, and the loader'
 	@echo 'make bench-forecast    N-BEATS beside neuralforecast, ARGS="--peer-python PATH"'
 	@echo 'make bench-finetune    fine-tuning beside the Hugging Face Trainer, ARGS="--peer-python PATH"'
+	@echo 'make bench-scores      accuracy of N-BEATS by ensemble size, ARGS="data/raw/m3 nbeats_small-m3"'
 	@echo 'make format     let ruff write the format      make docs: write the generated pages'
 	@echo 'make clean      remove caches (never data, models or checkpoints)'
 
@@ -78,6 +79,9 @@ bench-forecast: setup
 
 bench-finetune: setup
 	@python benchmarks/finetune.py $(ARGS)
+
+bench-scores: setup
+	@python benchmarks/forecast_scores.py $(ARGS)
 
 check: setup
 	ruff check .
