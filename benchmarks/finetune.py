@@ -2,14 +2,14 @@
 
 Run: make bench-finetune ARGS="--peer-python ~/trainer/bin/python" (--lengths pairs --steps 6 --rounds 3).
 The peer lives in an environment of its own (pip install transformers accelerate); without it our own
-arrangements are measured beside each other. An ELECTRA of 12 layers of width 256, 32 texts a step, dropout 0.1, AdamW, each in
-its own loop; the Trainer pads to the longest text of a batch (dynamic) or to 128 (padded). The lengths of
-`pairs` are a gamma distribution of shape 3 and mean 40, as of pairs of sentences; those of `reviews` the
-quantiles of NSMC's train split. Ratios are medians over rounds of rates measured in turn, from the start of
-the second step to that of the last. Then both train a small encoder without dropout on the same batches, and
-their losses are compared. With --clock cpu seconds are the processes' own: on a machine that others use too,
-and with one thread, they tell more than the clock on the wall. With --tuned-peer the Trainer gets the
-allocator's settings that our command line makes. The last lines are the goals.
+arrangements are measured beside each other. An ELECTRA of 12 layers of width 256, 32 texts a step, dropout
+0.1, AdamW, each in its own loop; the Trainer pads to a batch's longest text (dynamic) or to 128 (padded).
+The lengths of `reviews` are the quantiles of NSMC's train split; those of `pairs` a gamma distribution of
+shape 3 and mean 40, as of pairs of sentences. Ratios are medians over rounds of rates measured in turn, from
+the start of the second step to that of the last. Then both train a small encoder without dropout on the same
+batches, and their losses are compared. With --clock cpu seconds are the processes' own: on a machine that
+others use too, and with one thread, they tell more than the clock on the wall. With --tuned-peer the Trainer
+gets the allocator's settings that our command line makes. The last lines are the goals.
 """
 
 import settle  # noqa: F401  before numpy and torch
