@@ -1,15 +1,15 @@
 """Fine-tuning beside Hugging Face's Trainer in turn in one run: the same encoder, batches and dropout.
 
-Run: make bench-finetune ARGS="--peer-python ~/trainer/bin/python" (--lengths reviews --steps 6 --rounds 3).
-The peer lives in an environment of its own (pip install transformers accelerate); without it only our own
-arrangements are measured. An ELECTRA of 12 layers of width 256, 32 texts a step, dropout 0.1, AdamW, each in
-its own loop; the Trainer pads to the longest text of a batch (dynamic) or to 128 (padded). The lengths of
-`pairs` are a gamma distribution of shape 3 and mean 40, as of pairs of sentences; those of `reviews` the
-quantiles of NSMC's train split. Ratios are medians over rounds of rates measured in turn, from the start of
-the second step to that of the last. Then both train a small encoder without dropout on the same batches, and
-their losses are compared. With --clock cpu seconds are the processes' own: on a machine that others use too,
-and with one thread, they tell more than the clock on the wall. With --tuned-peer the Trainer gets the
-allocator's settings that our command line makes. The last lines are the goals.
+Run: make bench-finetune ARGS="--peer-python ~/trainer/bin/python" (--lengths pairs --steps 6 --rounds 3).
+The peer lives in an environment of its own (pip install transformers accelerate); without it our own
+arrangements are measured beside each other. An ELECTRA of 12 layers of width 256, 32 texts a step, dropout
+0.1, AdamW, each in its own loop; the Trainer pads to a batch's longest text (dynamic) or to 128 (padded).
+The lengths of `reviews` are the quantiles of NSMC's train split; those of `pairs` a gamma distribution of
+shape 3 and mean 40, as of pairs of sentences. Ratios are medians over rounds of rates measured in turn, from
+the start of the second step to that of the last. Then both train a small encoder without dropout on the same
+batches, and their losses are compared. With --clock cpu seconds are the processes' own: on a machine that
+others use too, and with one thread, they tell more than the clock on the wall. With --tuned-peer the Trainer
+gets the allocator's settings that our command line makes. The last lines are the goals.
 """
 
 import settle  # noqa: F401  before numpy and torch
@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from seedbed.config import Machine
 from seedbed.data import PackedConfig, PaddedConfig
 from seedbed.learner import Batch
-from seedbed.models import EncoderConfig, build_sequence_classifier, save_pretrained
+from seedbed.models import EncoderConfig, SequenceClassifier, build_sequence_classifier, save_pretrained
 from seedbed.tasks import SequenceClassification
 from seedbed.tasks.encoded import EncodedExamples, ExamplePresentations
 from seedbed.tracking import SilentRun
@@ -69,7 +69,7 @@ def made(lengths: str, count: int) -> EncodedExamples:
     )
 
 
-def network(shape: str, dropout: float) -> nn.Module:
+def network(shape: str, dropout: float) -> SequenceClassifier:
     hidden_size, num_layers, num_heads = SHAPES[shape]
     config = {
         "name": "encoder",
@@ -101,11 +101,9 @@ class Clocked(SequenceClassification):
         return super().counts(batch)
 
 
-def ours(
-    run: Mapping[str, Any], examples: EncodedExamples, *, arrangement: str, threads: int, clock: str
-) -> dict[str, list[float]]:
+def ours(run: Mapping[str, Any], examples: EncodedExamples, *, arrangement: str) -> dict[str, list[float]]:
     """Times at which steps began, and losses."""
-    learner = Clocked(network(run["shape"], run["dropout"]), clock)
+    learner = Clocked(network(run["shape"], run["dropout"]), run["clock"])
     data = ExamplePresentations(
         examples, global_batch_size=BATCH, seed=1, arrange=ARRANGEMENTS[arrangement].arrange
     )
@@ -125,7 +123,7 @@ def ours(
             valid=lambda: iter([data.batch(0, 1)]),
             recipe=Training.parse(recipe, "benchmark"),
             example_tokens=LENGTH,
-            machine=Machine(threads=threads, workers=0),
+            machine=Machine(threads=run["threads"], workers=0),
             scratch=Path(scratch),
             tracker=SilentRun(),
             label="benchmark",
@@ -136,7 +134,7 @@ def ours(
 class Peer:
     """A process that waits while we compute, and computes while we wait."""
 
-    def __init__(self, python: str, folder: Path, *, threads: int, clock: str, tuned: bool) -> None:
+    def __init__(self, python: str, *, threads: int, tuned: bool) -> None:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
@@ -147,11 +145,9 @@ class Peer:
                 "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
                 "MALLOC_TOP_PAD_": str(2**28),
             }
-        words = [python, str(PEER), str(folder), str(threads), clock]
         self._process = subprocess.Popen(
-            words,
+            [python, str(PEER)],
             env=environment,
-            cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -160,14 +156,14 @@ class Peer:
 
     def run(self, run: Mapping[str, Any], folder: Path, padding: str) -> dict[str, list[float]]:
         assert self._process.stdin and self._process.stdout
-        values = {**run, "checkpoint": str(folder / run["shape"]), "padding": padding}
-        self._process.stdin.write(json.dumps(values) + "\n")
+        paths = {"checkpoint": str(folder / run["shape"]), "examples": str(folder / f"{run['lengths']}.npz")}
+        self._process.stdin.write(json.dumps({**run, **paths, "padding": padding}) + "\n")
         self._process.stdin.flush()
         for line in self._process.stdout:
             if line.startswith('{"times"'):
                 found: dict[str, list[float]] = json.loads(line)
                 return found
-        raise SystemExit(f"the peer stopped: {' '.join(map(str, self._process.args))}")  # type: ignore[arg-type]
+        raise SystemExit("the peer stopped; try a line of a run by hand: " + json.dumps({**run, **paths}))
 
     def close(self) -> None:
         assert self._process.stdin
@@ -181,58 +177,55 @@ def rate(found: dict[str, list[float]]) -> float:
     return BATCH * (len(times) - 2) / (times[-1] - times[1])
 
 
-def write(folder: Path, examples: EncodedExamples, num_steps: int) -> None:
+def write(folder: Path, examples: Mapping[str, EncodedExamples], num_steps: int) -> None:
     """Both start checkpoints, and the examples in the order in which our steps present them."""
     for shape in SHAPES:
         classifier = network(shape, 0.1)
-        save_pretrained(folder / shape, classifier.encoder, head=classifier, labels=("a", "b", "c"))  # type: ignore[arg-type]
-    order = ExamplePresentations(examples, global_batch_size=BATCH, seed=1)
-    served = [int(name.split()[1]) for step in range(num_steps) for name in order.names(step * BATCH, BATCH)]
-    ids = [examples.ids[number] for number in served]
-    np.savez(
-        folder / "examples.npz",
-        ids=np.concatenate(ids),
-        offsets=np.cumsum([0, *map(len, ids)]),
-        labels=np.asarray(examples.labels)[served],
-    )
+        save_pretrained(folder / shape, classifier.encoder, head=classifier, labels=("a", "b", "c"))
+    for name, found in examples.items():
+        order = ExamplePresentations(found, global_batch_size=BATCH, seed=1)
+        steps = range(num_steps)
+        served = [int(one.split()[1]) for step in steps for one in order.names(step * BATCH, BATCH)]
+        ids = [found.ids[number] for number in served]
+        np.savez(
+            folder / f"{name}.npz",
+            ids=np.concatenate(ids),
+            offsets=np.cumsum([0, *map(len, ids)]),
+            labels=np.asarray(found.labels)[served],
+        )
 
 
 def speed(
-    peer: Peer | None, folder: Path, examples: EncodedExamples, options: argparse.Namespace, threads: int
+    peer: Peer | None, folder: Path, examples: EncodedExamples, run: dict[str, Any], rounds: int
 ) -> list[tuple[str, float, float]]:
-    goals = []
-    for precision in options.precisions:
-        run = {"shape": "speed", "dropout": 0.1, "precision": precision, "num_steps": options.steps + 2}
-        rates: dict[str, list[float]] = {}
-        for _ in range(options.rounds):
-            for name in ARRANGEMENTS:
-                found = ours(run, examples, arrangement=name, threads=threads, clock=options.clock)
-                rates.setdefault(f"seedbed {name}", []).append(rate(found))
-            for name, padding in (("dynamic", "longest"), ("padded", "max_length")) if peer else ():
-                assert peer
+    """Goals by name; what they are the ratios of is printed."""
+    case = f"{run['precision']}-{run['threads']}-threads-{run['lengths']}"
+    rates: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        if peer:
+            rates.setdefault("packed", []).append(rate(ours(run, examples, arrangement="packed")))
+            for name, padding in (("dynamic", "longest"), ("padded", "max_length")):
                 rates.setdefault(f"Trainer {name}", []).append(rate(peer.run(run, folder, padding)))
-        for name, values in rates.items():
-            rounds = ", ".join(f"{value:.1f}" for value in values)
-            print(
-                f"{name} {precision} {threads} threads: {statistics.median(values):.1f} texts/s ({rounds})",
-                flush=True,
-            )
-        for name, goal in (("dynamic", 2.2), ("padded", 4.0)) if peer else ():
-            pairs = zip(rates["seedbed packed"], rates[f"Trainer {name}"], strict=True)
-            ratio = statistics.median(a / b for a, b in pairs)
-            goals.append((f"finetune-over-{name}-{precision}-{threads}-threads", ratio, goal))
+        else:
+            for name in ARRANGEMENTS:
+                rates.setdefault(name, []).append(rate(ours(run, examples, arrangement=name)))
+    for name, values in rates.items():
+        each = ", ".join(f"{value:.1f}" for value in values)
+        print(f"{name} {case}: {statistics.median(values):.1f} texts/s ({each})", flush=True)
+    goals = []
+    for name, goal in (("dynamic", 2.2), ("padded", 4.0)) if peer else ():
+        pairs = zip(rates["packed"], rates[f"Trainer {name}"], strict=True)
+        goals.append((f"finetune-over-{name}-{case}", statistics.median(a / b for a, b in pairs), goal))
     return goals
 
 
-def equality(peer: Peer, folder: Path, examples: EncodedExamples, clock: str) -> float:
+def equality(peer: Peer, folder: Path, examples: EncodedExamples, run: dict[str, Any]) -> float:
     """The largest difference of the losses of a step, in fp32."""
-    run = {"shape": "equality", "dropout": 0.0, "precision": "fp32", "num_steps": EQUAL_STEPS}
-    found = ours(run, examples, arrangement="packed", threads=1, clock=clock)["losses"]
+    run = run | {"shape": "equality", "dropout": 0.0, "precision": "fp32", "num_steps": EQUAL_STEPS}
+    found = ours(run, examples, arrangement="packed")["losses"]
     theirs = peer.run(run, folder, "longest")["losses"]
     assert len(found) == len(theirs) == EQUAL_STEPS
-    print(
-        f"losses of {EQUAL_STEPS} steps: from {found[0]:.4f} to {found[-1]:.4f}; theirs to {theirs[-1]:.4f}"
-    )
+    print(f"losses of {EQUAL_STEPS} steps: {found[0]:.4f} to {found[-1]:.4f}; theirs to {theirs[-1]:.4f}")
     return max(abs(a - b) for a, b in zip(found, theirs, strict=True))
 
 
@@ -244,40 +237,39 @@ def main() -> None:
     parser.add_argument("--tuned-peer", action="store_true")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--precisions", choices=["bf16", "fp32"], nargs="+", default=["fp32", "bf16"])
-    parser.add_argument("--lengths", choices=["pairs", "reviews"], default="pairs")
+    parser.add_argument("--lengths", choices=["reviews", "pairs"], nargs="+", default=["reviews", "pairs"])
     parser.add_argument("--clock", choices=[*CLOCKS], default="wall")
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     num_steps = max(options.steps + 2, EQUAL_STEPS)
-    examples, goals, difference = made(options.lengths, 2 * BATCH * num_steps), [], None
-    machine = platform.processor() or platform.machine()
-    mean = examples.lengths.mean()
-    print(f"{machine}, torch {torch.__version__}; {options.lengths}, {mean:.1f} tokens a text")
+    examples = {name: made(name, 2 * BATCH * num_steps) for name in options.lengths}
+    means = ", ".join(f"{name} {found.lengths.mean():.1f} tokens a text" for name, found in examples.items())
+    print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}; {means}")
+    goals: list[tuple[str, float, float]] = []
+    difference = None
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write(folder, examples, num_steps)
         for threads in options.threads:
+            run = {"shape": "speed", "dropout": 0.1, "num_steps": options.steps + 2}
+            run |= {"threads": threads, "clock": options.clock}
             peer = None
             if options.peer_python:
-                peer = Peer(
-                    options.peer_python,
-                    folder,
-                    threads=threads,
-                    clock=options.clock,
-                    tuned=options.tuned_peer,
-                )
-            goals += speed(peer, folder, examples, options, threads)
+                peer = Peer(options.peer_python, threads=threads, tuned=options.tuned_peer)
+            for lengths, found in examples.items():
+                run["lengths"] = lengths
+                for precision in options.precisions:
+                    goals += speed(peer, folder, found, run | {"precision": precision}, options.rounds)
+                if peer and difference is None:
+                    difference = equality(peer, folder, found, run)
             if peer:
-                if difference is None:
-                    difference = equality(peer, folder, examples, options.clock)
                 peer.close()
     for name, value, goal in goals:
         print(f"{name} {value:.2f} {goal:.2f} {'ok' if value >= goal else 'short'}")
     if difference is not None:
-        print(
-            f"finetune-loss-difference-fp32 {difference:.1e} 1e-04 {'ok' if difference < 1e-4 else 'short'}"
-        )
+        verdict = "ok" if difference < 1e-4 else "short"
+        print(f"finetune-loss-difference-fp32 {difference:.1e} 1e-04 {verdict}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Fine-tuning by Hugging Face's Trainer: the peer of benchmarks/finetune.py.
 
-It runs by the Python of an environment that has transformers and accelerate: folder with the examples,
-threads, clock (wall or cpu). Each line of JSON that it reads is a run: checkpoint, precision, padding
-("longest" of a batch, or "max_length"), dropout, num_steps. Each line that it writes has the times at which
-the run's steps began, and its losses.
+It runs by the Python of an environment that has transformers and accelerate. Each line of JSON that it reads
+is a run: checkpoint, examples (a file), threads, precision, dropout, num_steps, clock (wall or cpu), padding
+("longest" of a batch, or "max_length"). Each line that it writes has the times at which the run's steps
+began, and its losses.
 """
 
 import json
@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,8 +48,8 @@ class Clock(TrainerCallback):  # type: ignore[misc]
 class Examples(torch.utils.data.Dataset[dict[str, Any]]):
     """In the order in which they are to be served."""
 
-    def __init__(self, folder: str) -> None:
-        stored = np.load(Path(folder) / "examples.npz")
+    def __init__(self, path: str) -> None:
+        stored = np.load(path)
         self.labels = stored["labels"].tolist()
         self.ids = [part.tolist() for part in np.split(stored["ids"], stored["offsets"][1:-1])]
 
@@ -62,7 +61,7 @@ class Examples(torch.utils.data.Dataset[dict[str, Any]]):
         return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": self.labels[number]}
 
 
-def fit(run: dict[str, Any], examples: Examples, clock: Clock) -> None:
+def fit(run: dict[str, Any], clock: Clock) -> None:
     """As the Trainer stands: AdamW, clipping at 1; constant rate, no shuffling."""
     model = AutoModelForSequenceClassification.from_pretrained(
         run["checkpoint"],
@@ -95,7 +94,7 @@ def fit(run: dict[str, Any], examples: Examples, clock: Clock) -> None:
         trainer = Trainer(
             model=model,
             args=arguments,
-            train_dataset=examples,
+            train_dataset=Examples(run["examples"]),
             data_collator=DataCollatorWithPadding(tokenizer, padding=run["padding"], max_length=LENGTH),
             callbacks=[clock],
         )
@@ -104,15 +103,14 @@ def fit(run: dict[str, Any], examples: Examples, clock: Clock) -> None:
 
 
 def main() -> None:
-    folder, threads, clock_name = sys.argv[1:]
-    torch.set_num_threads(int(threads))
     warnings.filterwarnings("ignore")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    examples = Examples(folder)
     for line in sys.stdin:
-        clock = Clock(clock_name)
-        fit(json.loads(line), examples, clock)
+        run = json.loads(line)
+        torch.set_num_threads(run["threads"])
+        clock = Clock(run["clock"])
+        fit(run, clock)
         print(json.dumps({"times": clock.times, "losses": clock.losses}), flush=True)
 
 
