@@ -78,6 +78,27 @@ def test_a_warmup_and_a_layer_decay_can_be_switched_on(project: Path) -> None:
     assert (found.schedule.warmup.name, found.schedule.warmup_steps) == ("flat", 7)
 
 
+def test_ways_of_fine_tuning_can_be_switched_on_by_name(project: Path) -> None:
+    compose.run(project)
+    words = [
+        "validate_every=50", "selection=best", "unfreezing=head_first", "schedule=slanted_triangular",
+        "separate_seeds=paired", "classifier.reinitialise=top_layers", "classifier.mixout=mixout",
+    ]  # fmt: skip
+    lock = compose.compose_with_overrides(project, "finetune", "electra_tiny-topics", words)
+    found = lock.finetune["electra_tiny-topics"]
+    places = (found.selection, found.unfreezing, found.schedule, found.separate_seeds)
+    chosen = [place.name if place else None for place in places]
+    assert chosen == ["best", "head_first", "slanted_triangular", "paired"]
+    assert found.classifier.name == "encoder" and found.classifier.mixout is not None
+    assert found.classifier.reinitialise is not None
+    words = ["classifier.adapter=lora", "task.class_weights={name: balanced}"]
+    found = compose.compose_with_overrides(project, "finetune", "electra_tiny-topics", words).finetune[
+        "electra_tiny-topics"
+    ]
+    assert found.classifier.name == "encoder" and found.classifier.adapter is not None
+    assert found.task.name == "topics" and found.task.class_weights is not None
+
+
 def test_the_command_line_composes_the_same(project: Path) -> None:
     compose.run(project)
     plain = load_lock(project)
