@@ -58,6 +58,7 @@ def test_a_calendar_needs_no_rows_ahead() -> None:
     assert made.lines[1] == "covariates calendar=[weekday]" and made.forecasts.height == 6
 
 
+@pytest.mark.filterwarnings("ignore:frame. columns not read")
 def test_faults_are_one_line() -> None:
     frame = promotions(series=2, length=40, ahead=3)
     for options, told in (
