@@ -52,7 +52,8 @@ def encode(backbone: Path) -> EncodedExamples:
 
 def tags(found: EncodedExamples) -> EncodedRows:
     tags = [np.where(np.arange(len(ids)) % 3 == 1, ids % 3, IGNORED) for ids in found.ids]
-    return EncodedTags(ids=found.ids, type_ids=found.type_ids, pad_id=found.pad_id, tags=tags, units=[])
+    rows = {"ids": found.ids, "type_ids": found.type_ids, "pad_id": found.pad_id}
+    return EncodedTags(**rows, tags=tags, units=[], pieces=[], texts=[])
 
 
 def spans(found: EncodedExamples) -> EncodedRows:
