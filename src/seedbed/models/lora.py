@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from seedbed.config import Strict
 from seedbed.fidelity import Deviation
+from seedbed.models.dropout import drop
 from seedbed.models.encoder import Encoder
-from seedbed.models.layers import drop
 
 Target = Literal["query", "key", "value", "attention_out", "feed_forward_in", "feed_forward_out"]
 PACKED: tuple[Target, ...] = ("query", "key", "value")
