@@ -60,10 +60,10 @@ def made(lengths: str, count: int) -> EncodedExamples:
     else:
         lengths_N = np.interp(generator.random(count), np.linspace(0, 1, len(REVIEWS)), REVIEWS)
     ids = [generator.integers(5, VOCABULARY.size, length) for length in lengths_N.astype(np.int64)]
-    for one in ids:
-        one[[0, -1]] = VOCABULARY.cls_id, VOCABULARY.sep_id
-    # something to learn: the label is said by the second token
-    labels = np.array([one[1] % CLASSES for one in ids])
+    labels = generator.integers(CLASSES, size=count)
+    for one, label in zip(ids, labels, strict=True):
+        # something to learn: the second token says the label
+        one[[0, 1, -1]] = VOCABULARY.cls_id, 5 + label, VOCABULARY.sep_id
     return EncodedExamples(
         ids=ids, type_ids=[np.zeros_like(one) for one in ids], pad_id=VOCABULARY.pad_id, labels=labels
     )
@@ -112,7 +112,7 @@ def ours(run: Mapping[str, Any], examples: EncodedExamples, *, arrangement: str)
         "global_batch_size": BATCH,
         "seed": 1,
         "precision": run["precision"],
-        "optimizer": {"name": "adamw", "learning_rate": 1e-4, "weight_decay": 0.01, "epsilon": 1e-6},
+        "optimizer": {"name": "adamw", "learning_rate": run["learning_rate"], "epsilon": 1e-6},
         "schedule": {"name": "constant"},
         "log_every": 1,
     }
@@ -222,6 +222,7 @@ def speed(
 def equality(peer: Peer, folder: Path, examples: EncodedExamples, run: dict[str, Any]) -> float:
     """The largest difference of the losses of a step, in fp32."""
     run = run | {"shape": "equality", "dropout": 0.0, "precision": "fp32", "num_steps": EQUAL_STEPS}
+    run |= {"learning_rate": 5e-4}
     found = ours(run, examples, arrangement="packed")["losses"]
     theirs = peer.run(run, folder, "longest")["losses"]
     assert len(found) == len(theirs) == EQUAL_STEPS
@@ -253,7 +254,7 @@ def main() -> None:
         write(folder, examples, num_steps)
         for threads in options.threads:
             run = {"shape": "speed", "dropout": 0.1, "num_steps": options.steps + 2}
-            run |= {"threads": threads, "clock": options.clock}
+            run |= {"threads": threads, "clock": options.clock, "learning_rate": 1e-4}
             peer = None
             if options.peer_python:
                 peer = Peer(options.peer_python, threads=threads, tuned=options.tuned_peer)

@@ -1,9 +1,9 @@
 """Fine-tuning by Hugging Face's Trainer: the peer of benchmarks/finetune.py.
 
 It runs by the Python of an environment that has transformers and accelerate. Each line of JSON that it reads
-is a run: checkpoint, examples (a file), threads, precision, dropout, num_steps, clock (wall or cpu), padding
-("longest" of a batch, or "max_length"). Each line that it writes has the times at which the run's steps
-began, and its losses.
+is a run: checkpoint, examples (a file), threads, precision, dropout, num_steps, learning_rate, clock (wall or
+cpu), padding ("longest" of a batch, or "max_length"). Each line that it writes has the times at which the
+run's steps began, and its losses.
 """
 
 import json
@@ -78,7 +78,7 @@ def fit(run: dict[str, Any], clock: Clock) -> None:
             per_device_train_batch_size=BATCH,
             max_steps=run["num_steps"],
             train_sampling_strategy="sequential",
-            learning_rate=1e-4,
+            learning_rate=run["learning_rate"],
             weight_decay=0.01,
             adam_epsilon=1e-6,
             lr_scheduler_type="constant",
