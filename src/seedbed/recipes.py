@@ -70,7 +70,7 @@ class Lock(Strict):
                 raise UserError(
                     f"{where}: finetune.{run}.backbone: {finetune.backbone} is "
                     f"a{'n' * (found[0] in 'aeiou')} {found}, classifier {finetune.classifier.name} "
-                    f"takes an {wanted}; choose one of {fitting or 'none'}"
+                    f"takes a{'n' * (wanted[0] in 'aeiou')} {wanted}; choose one of {fitting or 'none'}"
                 )
 
     def check_starts(self, where: str) -> None:

@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from seedbed.models.decoder import Decoder, DecoderConfig
+from seedbed.models.decoder_classifier import DecoderClassifier, classifier_on_decoder, with_tokens
+from seedbed.models.decoder_classifier_layout import load_decoder_classifier, save_decoder_classifier
 from seedbed.models.depths import layer_depths
 from seedbed.models.elmo import Elmo, ElmoConfig
 from seedbed.models.elmo_classifier import ElmoClassifier, ElmoClassifierHead
@@ -44,6 +46,7 @@ __all__ = [
     "Checkpoint",
     "ClassificationHead",
     "Decoder",
+    "DecoderClassifier",
     "DecoderConfig",
     "DecoderFamily",
     "DiscriminatorHead",
@@ -67,8 +70,10 @@ __all__ = [
     "build_sequence_classifier",
     "check_network",
     "classifier_on",
+    "classifier_on_decoder",
     "layer_depths",
     "load_decoder",
+    "load_decoder_classifier",
     "load_elmo",
     "load_elmo_classifier",
     "load_encoder",
@@ -77,9 +82,11 @@ __all__ = [
     "load_token_classifier",
     "read_network",
     "save_decoder",
+    "save_decoder_classifier",
     "save_elmo",
     "save_elmo_classifier",
     "save_pretrained",
     "span_classifier_on",
     "token_classifier_on",
+    "with_tokens",
 ]

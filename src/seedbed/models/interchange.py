@@ -131,10 +131,13 @@ def load_encoder(
     return Loaded(encoder, config)
 
 
-def load_decoder(folder: Path) -> Decoder:
-    """The decoder of any local GPT-1, GPT-2, GPT-Neo or GPT-J folder, ours or Hugging Face's."""
+def load_decoder(folder: Path, **dropouts: float) -> Decoder:
+    """The decoder of any local GPT-1, GPT-2, GPT-Neo or GPT-J folder, ours or Hugging Face's.
+
+    The dropouts given (`embedding_dropout`, `dropout`, `attention_dropout`) replace the folder's.
+    """
     written = read_config(folder)
-    config = decoder_layout.from_config(written, folder)
+    config = decoder_layout.from_config(written, folder).model_copy(update=dropouts)
     ids = {name: written.get(f"{name}_token_id") for name in ("eos", "pad")}
     sizes = ids | {"vocab_size": written.get("vocab_size")}
     for name, value in sizes.items():

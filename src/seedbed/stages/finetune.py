@@ -140,7 +140,7 @@ def _fit_network(
 
     def save(folder: Path) -> None:
         classifier.save(folder, network, labels=facts.labels or None)
-        copy_tokenizer(backbone, folder)
+        classifier.copy_tokenizer(backbone, folder)
 
     return Fitted(trained.metrics | official, trained.curves, frame, save)
 

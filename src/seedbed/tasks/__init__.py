@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from seedbed.tasks.classification import ClassificationConfig, ClassificationTask
+from seedbed.tasks.decoder_classifier import DecoderClassifierConfig
 from seedbed.tasks.elmo_classification import ElmoClassification, ElmoClassifierConfig
 from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
 from seedbed.tasks.examples import Example, Task, TaskFacts
@@ -35,6 +36,7 @@ TaskConfig = Annotated[
 ]
 Classifier = Annotated[
     EncoderClassifierConfig
+    | DecoderClassifierConfig
     | ElmoClassifierConfig
     | TfidfConfig
     | TextCNNConfig
@@ -105,6 +107,7 @@ class FinetuneRecipe(Training):
 __all__ = [
     "ClassificationTask",
     "Classifier",
+    "DecoderClassifierConfig",
     "ElmoClassification",
     "ElmoClassifierConfig",
     "EncoderClassifierConfig",

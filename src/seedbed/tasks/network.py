@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seedbed.config import Strict
 from seedbed.tasks.examples import Head, Task, TaskFacts
-from seedbed.tokenization import Vocabulary, load_tokenizer
+from seedbed.tokenization import Vocabulary, copy_tokenizer, load_tokenizer
 from seedbed.tokenization.folder import TOKENIZER
 
 if TYPE_CHECKING:
@@ -79,6 +79,10 @@ class NetworkConfig(Strict, ABC):
     def arrange(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """A padded batch of training as the network is to compute it."""
         return batch
+
+    def copy_tokenizer(self, backbone: Path, folder: Path) -> None:
+        """Put beside the network the tokenizer that its examples were read by."""
+        copy_tokenizer(backbone, folder)
 
     def positions(self, network: nn.Module) -> int | None:
         """Most tokens of a text; None where any number will do."""

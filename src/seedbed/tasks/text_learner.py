@@ -26,7 +26,12 @@ class TextLearner(Learner, ABC):
         self.classifier = classifier
 
     def network_logits(self, batch: Batch) -> Tensor:
-        """The network's numbers in whatever precision; a network that reads no token ids replaces this."""
+        """The network's numbers in whatever precision.
+
+        A batch brings them as `logits` where the network has a Learner of its own (network_learner.py).
+        """
+        if "logits" in batch:
+            return batch["logits"]
         read = [batch["input_ids"], batch["attention_mask"], batch["token_type_ids"]]
         logits: Tensor = self.classifier(*read, *([batch["packed"]] if "packed" in batch else []))
         return logits

@@ -16,6 +16,7 @@ from seedbed.tokenization.existing import ExistingTokenizerConfig
 from seedbed.tokenization.extended import ExtendedTokenizerConfig
 from seedbed.tokenization.extension import new_tokens
 from seedbed.tokenization.folder import Vocabulary, copy_tokenizer, load_tokenizer, save_tokenizer
+from seedbed.tokenization.input_tokens import InputTokens, add_input_tokens, copy_with_input_tokens
 from seedbed.tokenization.word_level import WordLevelConfig
 from seedbed.tokenization.wordpiece import WordPieceConfig
 
@@ -49,12 +50,15 @@ __all__ = [
     "ByteLevelBPEConfig",
     "ExistingTokenizerConfig",
     "ExtendedTokenizerConfig",
+    "InputTokens",
     "TokenizeRecipe",
     "Tokenizer",
     "Vocabulary",
     "WordLevelConfig",
     "WordPieceConfig",
+    "add_input_tokens",
     "copy_tokenizer",
+    "copy_with_input_tokens",
     "encode_batch",
     "encode_stream",
     "encode_texts",
