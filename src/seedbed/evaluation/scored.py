@@ -4,7 +4,7 @@ The task gives its official scores as functions of the weights of its examples; 
 by the bootstrap that every other score gets. Shapes: B resamples, S seeds, N examples, M scores.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +28,8 @@ class Judge:
     """What was published and what was answered, for people."""
     misses: Callable[[pl.DataFrame], Floats]
     """How far each answer is from what was published; 0 is no error."""
+    open_ended: Collection[str] = ()
+    """Scores whose intervals are not cut to -1..1."""
 
 
 @dataclass(frozen=True)
@@ -109,5 +111,7 @@ def draw(run: Answered, *, resamples: int, seed: int) -> Draws:
 
 def score(run: Answered, draws: Draws, *, confidence: float, seed: int) -> dict[str, Estimate]:
     """The task's scores by name."""
-    made = estimates(draws, confidence=confidence, seed=seed, bounds=(-1.0, 1.0))
-    return dict(zip(run.score_names, made, strict=True))
+    cut = estimates(draws, confidence=confidence, seed=seed, bounds=(-1.0, 1.0))
+    free = estimates(draws, confidence=confidence, seed=seed)
+    open_ended = run.judge.open_ended
+    return {n: b if n in open_ended else a for n, a, b in zip(run.score_names, cut, free, strict=True)}

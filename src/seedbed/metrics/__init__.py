@@ -21,12 +21,18 @@ from seedbed.metrics.forecasts import (
     smape_points,
 )
 from seedbed.metrics.quantiles import coverage, crps, interval_score, msis, pinball
+from seedbed.metrics.texts import Words, bleu, bleu_counts, chrf, chrf_counts
 
 __all__ = [
     "Counts",
     "Floats",
     "Scale",
+    "Words",
     "accuracy",
+    "bleu",
+    "bleu_counts",
+    "chrf",
+    "chrf_counts",
     "confusion_matrix",
     "coverage",
     "crps",

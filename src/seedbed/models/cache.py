@@ -30,3 +30,7 @@ class Cache:
         key_BHLK[:, :, self.length : stop] = key_BHQK
         value_BHLK[:, :, self.length : stop] = value_BHQK
         return key_BHLK[:, :, :stop], value_BHLK[:, :, :stop]
+
+    def select(self, rows_B: Tensor) -> None:
+        """Go on with these rows, in this order; a row may be taken several times, or not at all."""
+        self._held = self._held.index_select(2, rows_B)

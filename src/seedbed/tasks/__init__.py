@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from seedbed.tasks.classification import ClassificationConfig, ClassificationTask
 from seedbed.tasks.decoder_classifier import DecoderClassifierConfig
+from seedbed.tasks.decoder_writer import CausalLMWriterConfig
 from seedbed.tasks.elmo_classification import ElmoClassification, ElmoClassifierConfig
 from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
 from seedbed.tasks.examples import Example, Task, TaskFacts
@@ -18,6 +19,7 @@ from seedbed.tasks.regression import RegressionConfig
 from seedbed.tasks.scratch_networks import RecurrentConfig, TextCNNConfig, WindowConfig
 from seedbed.tasks.seeds import SeparateSeeds, Sources
 from seedbed.tasks.sequence_classification import SequenceClassification
+from seedbed.tasks.text_generation import TextGenerationConfig
 from seedbed.tasks.tfidf import TfidfConfig
 from seedbed.tasks.token_classification import TokenClassificationConfig
 from seedbed.tasks.topics import TopicsConfig
@@ -31,12 +33,14 @@ TaskConfig = Annotated[
     | MultiLabelConfig
     | TokenClassificationConfig
     | QuestionAnsweringConfig
-    | MultipleChoiceConfig,
+    | MultipleChoiceConfig
+    | TextGenerationConfig,
     Field(discriminator="name"),
 ]
 Classifier = Annotated[
     EncoderClassifierConfig
     | DecoderClassifierConfig
+    | CausalLMWriterConfig
     | ElmoClassifierConfig
     | TfidfConfig
     | TextCNNConfig
@@ -105,6 +109,7 @@ class FinetuneRecipe(Training):
 
 
 __all__ = [
+    "CausalLMWriterConfig",
     "ClassificationTask",
     "Classifier",
     "DecoderClassifierConfig",
@@ -117,6 +122,7 @@ __all__ = [
     "Task",
     "TaskConfig",
     "TaskFacts",
+    "TextGenerationConfig",
     "TfidfConfig",
     "label_names",
     "predict_test",

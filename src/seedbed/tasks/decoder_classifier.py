@@ -30,7 +30,7 @@ from seedbed.tasks.encoded import EncodedRows
 from seedbed.tasks.examples import Head, Task, TaskFacts
 from seedbed.tasks.network import NetworkConfig
 from seedbed.tasks.network_learner import NetworkLearner
-from seedbed.tokenization import add_input_tokens, copy_with_input_tokens, load_tokenizer
+from seedbed.tokenization import InputTokens, add_input_tokens, copy_with_input_tokens, load_tokenizer
 
 
 class DecoderLearner(NetworkLearner):
@@ -89,9 +89,7 @@ class DecoderClassifierConfig(NetworkConfig):
     def network(self, backbone: Path, head: Head, *, num_outputs: int, seed: int) -> DecoderClassifier:
         """The start, delimiter and extract tokens get new vectors; all else is the backbone's."""
         assert head in self.heads
-        tokenizer = load_tokenizer(backbone)
-        size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
-        decoder = open_backbone(
+        decoder, tokens = open_backbone(
             self.weights,
             backbone,
             seed=seed,
@@ -99,14 +97,8 @@ class DecoderClassifierConfig(NetworkConfig):
             dropout=self.dropout,
             attention_dropout=self.attention_dropout,
         )
-        if decoder.vocabulary_size < size:
-            raise UserError(
-                f"{backbone}: a tokenizer of {size} tokens and a decoder of {decoder.vocabulary_size}; "
-                "give a folder whose tokenizer is the decoder's"
-            )
-        tokens = add_input_tokens(tokenizer)
         classifier = classifier_on_decoder(
-            with_tokens(decoder, tokens, seed=derive_seed(seed, "tokens")),
+            decoder,
             num_labels=num_outputs,
             dropout=self.classifier_dropout,
             swapped_at=tokens.delimiter if self.pairs == "unordered" else None,
@@ -169,15 +161,25 @@ class _Sizes:
 
 def open_backbone(
     weights: Literal["pretrained", "random"], folder: Path, *, seed: int, **dropouts: float
-) -> Decoder:
-    """The folder's decoder, or one of its shape with new weights, a function of `seed`."""
+) -> tuple[Decoder, InputTokens]:
+    """The folder's decoder, or one of its shape with new weights, and the ids of the three tokens.
+
+    New weights, those of the tokens' vectors among them, are a function of `seed`.
+    """
     decoder = load_decoder(folder, **dropouts)
+    tokenizer = load_tokenizer(folder)
+    if decoder.vocabulary_size <= (largest := max(tokenizer.get_vocab(with_added_tokens=True).values())):
+        raise UserError(
+            f"{folder}: a tokenizer of {largest + 1} tokens and a decoder of {decoder.vocabulary_size}; "
+            "give a folder whose tokenizer is the decoder's"
+        )
     if weights == "random":
         pad_id, end_id = decoder.pad_id, decoder.end_id
         sizes = _Sizes(decoder.vocabulary_size, pad_id or 0, end_id or 0)
         decoder = decoder.config.build(sizes, seed=derive_seed(seed, "decoder"))
         decoder.pad_id, decoder.end_id = pad_id, end_id
-    return decoder
+    tokens = add_input_tokens(tokenizer)
+    return with_tokens(decoder, tokens, seed=derive_seed(seed, "tokens")), tokens
 
 
 def pad_id_of(decoder: Decoder) -> int:

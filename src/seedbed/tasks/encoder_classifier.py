@@ -94,6 +94,7 @@ class EncoderClassifierConfig(NetworkConfig):
     def load(self, folder: Path, head: Head) -> nn.Module:
         if head == "sequence":
             return load_sequence_classifier(folder)
+        assert head != "text"
         return load_token_classifier(folder, head)
 
     def arrange(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -31,8 +31,9 @@ Floats = npt.NDArray[np.float64]
 WeightedScores = Mapping[str, Callable[[Floats], Floats]]
 """Scores by name, each a function from weights of the examples (B, N) to values (B,): resampling needs it."""
 Asks = Literal["texts", "pairs", "choices"]
-Head = Literal["sequence", "tokens", "spans"]
-"""What a network must give a task: numbers for a text, for each of its tokens, or the ends of an answer."""
+Head = Literal["sequence", "tokens", "spans", "text"]
+"""What a network must give a task: numbers for a text, for each of its tokens, the ends of an answer, or a
+text of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ class Task(Strict, ABC, Generic[E]):
     head: ClassVar[Head]
     hub_tag: ClassVar[str]
     """What Hugging Face's model cards call such a task."""
+    open_ended: ClassVar[frozenset[str]] = frozenset()
+    """Its scores that are neither shares nor correlations: no bound of -1 and 1 is theirs."""
 
     @abstractmethod
     def learn(self, documents: Sequence[Document]) -> TaskFacts:

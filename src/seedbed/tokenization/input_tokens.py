@@ -23,11 +23,11 @@ class InputTokens(NamedTuple):
     extract: int
 
 
-def add_input_tokens(tokenizer: "tokenizers.Tokenizer", *, end: str = EXTRACT) -> InputTokens:
+def add_input_tokens(tokenizer: "tokenizers.Tokenizer") -> InputTokens:
     """Make the three known behind the last token, and have texts read between them; twice changes nothing.
 
     A text becomes [start; text; extract], a pair [start; text; delimiter; pair; extract], cut by the
-    tokenizer as ever. `end` closes a row in place of the extract token.
+    tokenizer as ever.
     """
     from tokenizers import AddedToken
     from tokenizers.processors import TemplateProcessing
@@ -43,17 +43,17 @@ def add_input_tokens(tokenizer: "tokenizers.Tokenizer", *, end: str = EXTRACT) -
             "holes, take a tokenizer without"
         )
     tokenizer.post_processor = TemplateProcessing(
-        single=f"{START} $A {end}",
-        pair=f"{START} $A {DELIMITER} $B:0 {end}",
-        special_tokens=[(name, found[name]) for name in dict.fromkeys((*names, end))],
+        single=f"{START} $A {EXTRACT}",
+        pair=f"{START} $A {DELIMITER} $B:0 {EXTRACT}",
+        special_tokens=[(name, found[name]) for name in names],
     )
     return InputTokens(*(found[name] for name in names))
 
 
-def copy_with_input_tokens(source: Path, target: Path, *, end: str = EXTRACT) -> None:
+def copy_with_input_tokens(source: Path, target: Path) -> None:
     """`copy_tokenizer` with the three tokens added, so that others read texts as we did."""
     copy_tokenizer(source, target)
     tokenizer = load_tokenizer(source)
-    add_input_tokens(tokenizer, end=end)
+    add_input_tokens(tokenizer)
     (target / TOKENIZER).write_text(tokenizer.to_str(pretty=True) + "\n", encoding="utf-8")
     assert (target / TOKENIZER_CONFIG).is_file()
