@@ -52,6 +52,46 @@ def test_cells_equal_torchs_on_packed_rows(name: str, dtype: torch.dtype, within
         assert (ours_gradient - theirs_gradient).abs().max() < 10 * within
 
 
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize(("dtype", "within"), [(torch.float32, 1e-6), (torch.float64, 1e-12)])
+def test_truncated_gradients_equal_torchs_piece_by_piece(
+    name: str, backwards: bool, dtype: torch.dtype, within: float
+) -> None:
+    """torch's layer reads each row in pieces of three positions, its state cut loose between them."""
+    forward, backward, _ = pair_of(name, dtype)
+    cell = backward if backwards else forward
+    theirs = THEIRS[name](5, 6, batch_first=True).to(dtype)
+    ours_names = ("input_weight", "state_weight", "input_bias", "state_bias")
+    with torch.no_grad():
+        for theirs_one, ours_name in zip(theirs.parameters(), ours_names, strict=True):
+            theirs_one.copy_(getattr(cell, ours_name))
+    inputs = torch.randn(4, 7, 5, dtype=dtype, requires_grad=True)
+    weights = torch.randn(4, 7, 6, dtype=dtype)
+    found, last = unroll(cell, inputs, LENGTHS, backwards=backwards, steps_back=3)
+    (found * weights).sum().backward()
+    found_gradient = inputs.grad
+    inputs.grad = None
+    for row, length in enumerate(LENGTHS.tolist()):
+        state = None
+        pieces = [slice(first, min(first + 3, length)) for first in range(0, length, 3)]
+        for piece in reversed(pieces) if backwards else pieces:
+            given = inputs[row : row + 1, piece]
+            outputs, state = theirs(given.flip(1) if backwards else given, state)
+            state = tuple(one.detach() for one in state) if name == "lstm" else state.detach()
+            outputs = outputs.flip(1) if backwards else outputs
+            assert (outputs[0] - found[row, piece]).abs().max() < within
+            (outputs[0] * weights[row, piece]).sum().backward()
+        end = state[0] if name == "lstm" else state
+        assert (end[0, 0] - last[row]).abs().max() < within
+    assert found_gradient is not None and inputs.grad is not None
+    assert (found_gradient - inputs.grad).abs().max() < 10 * within
+    for theirs_one, ours_name in zip(theirs.parameters(), ours_names, strict=True):
+        ours_gradient = getattr(cell, ours_name).grad
+        assert theirs_one.grad is not None
+        assert (ours_gradient - theirs_one.grad).abs().max() < 10 * within
+
+
 def classifier(*, tokens: bool, steps_back: int | None = None) -> RecurrentClassifier:
     torch.manual_seed(2)
     return RecurrentClassifier(
