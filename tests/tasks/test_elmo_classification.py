@@ -1,6 +1,8 @@
 """Classification on a frozen ELMo as a Learner: spelled words, conformance, the penalty, weights."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,10 +10,15 @@ import torch
 import yaml
 
 from seedbed.config import UserError
+from seedbed.corpora import Document
 from seedbed.models import save_elmo
-from seedbed.tasks import ElmoClassification, ElmoClassifierConfig
-from seedbed.tasks.elmo_classification import SpelledExamples
-from seedbed.tasks.examples import Example, TaskFacts
+from seedbed.tasks import ElmoClassifierConfig, ElmoLearner
+from seedbed.tasks.elmo_classification import SpelledRows
+from seedbed.tasks.examples import Example, Task, TaskFacts
+from seedbed.tasks.multi_label import MultiLabelConfig
+from seedbed.tasks.prediction import predict
+from seedbed.tasks.regression import RegressionConfig
+from seedbed.tasks.token_classification import TokenClassificationConfig
 from seedbed.tasks.topics import TopicsConfig
 from seedbed.tokenization import Vocabulary, WordLevelConfig, save_tokenizer
 from seedbed.tokenization.characters import spell
@@ -48,12 +55,12 @@ def config(
     return ElmoClassifierConfig.parse(values, "classifier")
 
 
-def learner_of(backbone: Path, **changes: object) -> ElmoClassification:
+def learner_of(backbone: Path, **changes: object) -> ElmoLearner:
     given = config(**changes)  # type: ignore[arg-type]
     return given.learner(given.network(backbone, "sequence", num_outputs=3, seed=1), TASK)
 
 
-def encode(backbone: Path, *, pair: bool = False) -> SpelledExamples:
+def encode(backbone: Path, *, pair: bool = False) -> SpelledRows:
     found = [
         Example(str(number), one.text * (1 + number % 3), "둘째 글 뷁뷁" if pair else None, number % 3)
         for number, one in enumerate(documents(4))
@@ -61,7 +68,7 @@ def encode(backbone: Path, *, pair: bool = False) -> SpelledExamples:
     return read(backbone, found, max_length=40)
 
 
-def read(backbone: Path, examples: list[Example], *, max_length: int) -> SpelledExamples:
+def read(backbone: Path, examples: list[Example], *, max_length: int) -> SpelledRows:
     network = learner_of(backbone).classifier
     return config().encode(network, TASK, examples, backbone, facts=FACTS, max_length=max_length)
 
@@ -76,11 +83,100 @@ def test_keeps_the_contract_of_learners(backbone: Path, pair: bool) -> None:
     )
 
 
+OTHERS: dict[str, Task[Any]] = {
+    "number": RegressionConfig.parse({"name": "regression", "pair": "pair"}, "task"),
+    "set": MultiLabelConfig.parse({"name": "multi_label", "label": "set"}, "task"),
+    "tags": TokenClassificationConfig.parse({"name": "token_classification"}, "task"),
+}
+FOUND = [
+    Document(
+        str(number),
+        text,
+        {
+            "pair": f"둘째 글 뷁뷁 {number}",
+            "score": str(number % 4),
+            "set": '["가"]' if number % 2 else '["가", "b"]',
+            "tags": tags,
+            "spans": str([list(word.span()) for word in re.finditer(r"\S+", text)]),
+        },
+    )
+    for number, (text, tags) in enumerate(
+        [
+            ("뷁뷁 sort 그물의 rows", "B-PER O B-ORG I-ORG"),
+            ("sort rows", "O O"),
+            ("the 쀍쀍", "O B-PER"),
+            ("그물의 층을 list of the", "B-ORG I-ORG O O O"),
+        ]
+    )
+]
+
+
+def other(backbone: Path, kind: str, **changes: object) -> tuple[ElmoLearner, SpelledRows]:
+    given, task = config(**changes), OTHERS[kind]  # type: ignore[arg-type]
+    facts = task.learn(FOUND)
+    network = given.network(backbone, task.head, num_outputs=task.num_outputs(facts), seed=1)
+    examples = task.examples(FOUND, split="train", facts=facts)
+    rows = given.encode(network, task, examples, backbone, facts=facts, max_length=40)
+    return given.learner(network, task), rows
+
+
+@pytest.mark.parametrize("kind", list(OTHERS))
+def test_other_tasks_keep_the_contract_too(backbone: Path, kind: str) -> None:
+    learner, rows = other(backbone, kind)
+    frozen = [name for name, p in learner.named_parameters() if not p.requires_grad]
+    check_learner(
+        lambda: other(backbone, kind)[0],
+        rows.collate(np.arange(4)),
+        learning_rate=2e-2,
+        falls_to=0.8,
+        without_gradient=frozen,
+    )
+
+
+@pytest.mark.parametrize("kind", list(OTHERS))
+def test_their_penalty_is_added_once_however_a_step_is_cut(backbone: Path, kind: str) -> None:
+    learner, rows = other(backbone, kind, l2=0.5)
+    plain, _ = other(backbone, kind)
+    with torch.no_grad():
+        for one in (learner.eval(), plain.eval()):
+            one.classifier.mix.weights.copy_(torch.tensor([1.0, -1.0, 2.0]))
+    whole = rows.collate(np.arange(4))
+    counts = learner.counts(whole)
+    together = learner.training_loss(whole, counts)["loss"].item()
+    assert together == pytest.approx(plain.whole_loss(whole)["loss"].item() + 0.5 * 6, rel=1e-6)
+    parts = [rows.collate(np.arange(first, last)) for first, last in ((0, 1), (1, 4))]
+    added = sum(learner.training_loss(part, counts)["loss"].item() for part in parts)
+    assert added == pytest.approx(together, rel=1e-5)
+
+
+def test_unknown_words_get_tags_of_their_own_from_the_saved_model_too(backbone: Path, tmp_path: Path) -> None:
+    learner, rows = other(backbone, "tags", dropout=0.0)
+    task, batch = OTHERS["tags"], rows.collate(np.arange(4))
+    facts = task.learn(FOUND)
+    assert facts.labels == ("O", "B-ORG", "I-ORG", "B-PER", "I-PER")
+    optimizer = torch.optim.AdamW([p for p in learner.parameters() if p.requires_grad], lr=2e-2)
+    for _ in range(200):
+        optimizer.zero_grad()
+        learner.whole_loss(batch)["loss"].backward()
+        optimizer.step()
+    learner.eval()
+    config().save(tmp_path, learner.classifier, labels=facts.labels)
+    again = config().learner(config().load(tmp_path, "tokens"), task).eval()
+    examples = task.examples(FOUND, split="train", facts=facts)
+    frame = task.table(1, examples, rows, predict(again, rows, precision="fp32"), facts)
+    assert frame["predicted"].to_list() == [one.meta["tags"].split() for one in FOUND]
+    assert torch.equal(again.logits(batch), learner.logits(batch))
+    with pytest.raises(UserError, match=r"architectures \['ElmoTokenClassifier'\], the task asks for"):
+        config().load(tmp_path, "sequence")
+
+
 def test_words_that_the_tokenizer_does_not_know_are_spelled(backbone: Path) -> None:
     texts = ["뷁뷁 Sort, 😀", "rows"]
-    examples = SpelledExamples.spell(
+    examples = SpelledRows.spell(
+        TASK,
         [Example(str(n), text, None, 0) for n, text in enumerate(texts)],
         backbone,
+        facts=FACTS,
         max_length=9,
         max_characters=MAX_CHARACTERS,
     )
@@ -155,4 +251,6 @@ def test_conf_files_are_the_classifier() -> None:
 def test_parts_of_words_are_told(tmp_path: Path) -> None:
     write_backbone(tmp_path)
     with pytest.raises(UserError, match="an ELMo reads whole words"):
-        SpelledExamples.spell([Example("0", "a", None, 0)], tmp_path, max_length=9, max_characters=20)
+        SpelledRows.spell(
+            TASK, [Example("0", "a", None, 0)], tmp_path, facts=FACTS, max_length=9, max_characters=20
+        )

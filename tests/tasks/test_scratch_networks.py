@@ -81,13 +81,13 @@ def test_a_damaged_folder_is_the_users_fault(backbone: Path, tmp_path: Path) -> 
         ),
         (
             {"name": "elmo", "weights": "pretrained", "reader": {"name": "mean"}},
-            {"name": "multi_label"},
-            "elmo gives a text its label, task multi_label asks more",
+            {"name": "multiple_choice", "choices": ["a", "b"]},
+            "classifier elmo reads a text or a pair, not choices",
         ),
         (
             {"name": "elmo", "weights": "pretrained", "reader": {"name": "mean"}},
-            {"name": "token_classification"},
-            "elmo gives a text its label, task token_classification asks more",
+            {"name": "question_answering"},
+            "elmo gives sequence or tokens, task question_answering asks for spans",
         ),
     ],
 )

@@ -88,9 +88,15 @@ class ElmoClassifierHead(Strict):
     )
     dropout: float = Field(0.5, ge=0, lt=1, description="of the features and of the mean")
 
-    def build_on(self, elmo: Elmo, *, num_labels: int, seed: int = 0) -> "ElmoClassifier":
-        """A new head, its weights a function of `seed` alone, on an ELMo as it is."""
-        classifier = ElmoClassifier(elmo, self, num_labels=num_labels)
+    def build_on(
+        self, elmo: Elmo, *, num_labels: int, tokens: bool = False, seed: int = 0
+    ) -> "ElmoClassifier":
+        """A new head, its weights a function of `seed` alone, on an ELMo as it is.
+
+        With `tokens` it answers for each position.
+        """
+        kind = ElmoTokenClassifier if tokens else ElmoClassifier
+        classifier = kind(elmo, self, num_labels=num_labels)
         generator = torch.Generator().manual_seed(seed)
         initialise(classifier.out, std=0.02, truncated=False, generator=generator)
         classifier.reader.initialise(generator)
@@ -117,12 +123,27 @@ class ElmoClassifier(nn.Module):
 
     def forward(self, characters_BLC: Tensor, lengths_B: Tensor, words_BL: Tensor) -> Tensor:
         """logits_BC; `words_BL` is 1 where a word stands, 0 at marks and padding."""
-        with torch.no_grad():
-            layers_KBLE = self.elmo(characters_BLC, lengths_B)
-        features_BLE = drop(self.mix(layers_KBLE), self.config.dropout, self.training)
-        read_BLR = self.reader(features_BLE, lengths_B)
+        read_BLR = self.read(characters_BLC, lengths_B)
         weights_BL = words_BL.to(read_BLR.dtype)
         total_BR = torch.einsum("bl,blr->br", weights_BL, read_BLR)
         mean_BR = total_BR / weights_BL.sum(1, keepdim=True).clamp(min=1)
         logits_BC: Tensor = self.out(drop(mean_BR, self.config.dropout, self.training))
         return logits_BC
+
+    def read(self, characters_BLC: Tensor, lengths_B: Tensor) -> Tensor:
+        """read_BLR, of all positions."""
+        with torch.no_grad():
+            layers_KBLE = self.elmo(characters_BLC, lengths_B)
+        features_BLE = drop(self.mix(layers_KBLE), self.config.dropout, self.training)
+        read_BLR: Tensor = self.reader(features_BLE, lengths_B)
+        return read_BLR
+
+
+class ElmoTokenClassifier(ElmoClassifier):
+    """The same with logits of each position, from what is read there."""
+
+    def forward(self, characters_BLC: Tensor, lengths_B: Tensor, words_BL: Tensor) -> Tensor:
+        """logits_BLC."""
+        read_BLR = self.read(characters_BLC, lengths_B)
+        logits_BLC: Tensor = self.out(drop(read_BLR, self.config.dropout, self.training))
+        return logits_BLC

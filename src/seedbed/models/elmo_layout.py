@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from seedbed.config import UserError
 from seedbed.models.checkpoint_folder import WEIGHTS, fill, read_config, read_tensors, write_folder
 from seedbed.models.elmo import Elmo, ElmoConfig
-from seedbed.models.elmo_classifier import ElmoClassifier, ElmoClassifierHead
+from seedbed.models.elmo_classifier import ElmoClassifier, ElmoClassifierHead, ElmoTokenClassifier
 from seedbed.models.layout import CONFIG
 
 MODEL_TYPE = "elmo"
@@ -46,12 +46,13 @@ def save_elmo(folder: Path, elmo: Elmo) -> None:
     write_folder(folder, elmo.state_dict(), to_config(elmo))
 
 
-def save_elmo_classifier(folder: Path, classifier: ElmoClassifier, *, labels: Sequence[str]) -> None:
+def save_elmo_classifier(folder: Path, classifier: ElmoClassifier, *, labels: Sequence[str] | None) -> None:
     """Write a classifier with the ELMo it reads; only `load_elmo_classifier` reads it."""
+    names = [f"LABEL_{index}" for index in range(classifier.out.out_features)] if labels is None else labels
     config = to_config(classifier.elmo) | {
-        "architectures": ["ElmoClassifier"],
+        "architectures": [type(classifier).__name__],
         "head": classifier.config.model_dump(mode="json"),
-        "id2label": {str(index): label for index, label in enumerate(labels)},
+        "id2label": {str(index): label for index, label in enumerate(names)},
     }
     write_folder(folder, classifier.state_dict(), config)
 
@@ -63,14 +64,19 @@ def load_elmo(folder: Path) -> Elmo:
     return elmo
 
 
-def load_elmo_classifier(folder: Path) -> ElmoClassifier:
-    """The classifier that `save_elmo_classifier` wrote."""
+def load_elmo_classifier(folder: Path, *, tokens: bool = False) -> ElmoClassifier:
+    """The classifier that `save_elmo_classifier` wrote; `tokens`: one that answers for each word."""
     written = read_config(folder)
     config = ElmoClassifierHead.parse(written.get("head"), f"{folder / CONFIG}: head")
     labels = written.get("id2label")
     if not isinstance(labels, dict):
         raise UserError(f"{folder / CONFIG}: no id2label; give a fine-tuned folder")
-    classifier = ElmoClassifier(_empty_elmo(written, folder), config, num_labels=len(labels))
+    kind = ElmoTokenClassifier if tokens else ElmoClassifier
+    if (found := written.get("architectures")) != [kind.__name__]:
+        raise UserError(
+            f"{folder / CONFIG}: architectures {found}, the task asks for {kind.__name__}; fine-tune it again"
+        )
+    classifier = kind(_empty_elmo(written, folder), config, num_labels=len(labels))
     fill(classifier, _exactly(read_tensors(folder), classifier, folder), folder)
     return classifier
 

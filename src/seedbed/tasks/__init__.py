@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from seedbed.tasks.classification import ClassificationConfig, ClassificationTask
 from seedbed.tasks.decoder_classifier import DecoderClassifierConfig
 from seedbed.tasks.decoder_writer import CausalLMWriterConfig
-from seedbed.tasks.elmo_classification import ElmoClassification, ElmoClassifierConfig
+from seedbed.tasks.elmo_classification import ElmoClassifierConfig, ElmoLearner
 from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
 from seedbed.tasks.examples import Example, Task, TaskFacts
 from seedbed.tasks.multi_label import MultiLabelConfig
@@ -94,12 +94,13 @@ class FinetuneRecipe(Training):
             raise ValueError("tfidf has no chance in it, more seeds repeat the first; give one seed")
         if self.classifier.name == "tfidf" and getattr(self.task, "class_weights", None) is not None:
             raise ValueError("tfidf counts every example alike; leave the task's class_weights out (null)")
-        of_labels = isinstance(self.classifier, TfidfConfig | ElmoClassifierConfig)
-        if of_labels and not isinstance(self.task, ClassificationTask):
+        if isinstance(self.classifier, TfidfConfig) and not isinstance(self.task, ClassificationTask):
             raise ValueError(
                 f"classifier {self.classifier.name} gives a text its label, task {self.task.name} asks more; "
                 "choose another classifier"
             )
+        if isinstance(self.classifier, ElmoClassifierConfig) and isinstance(self.task, MultipleChoiceConfig):
+            raise ValueError("classifier elmo reads a text or a pair, not choices; choose another classifier")
         if self.classifier.name != "tfidf" and self.task.head not in self.classifier.heads:
             raise ValueError(
                 f"classifier {self.classifier.name} gives {' or '.join(sorted(self.classifier.heads))}, task "
@@ -113,8 +114,8 @@ __all__ = [
     "ClassificationTask",
     "Classifier",
     "DecoderClassifierConfig",
-    "ElmoClassification",
     "ElmoClassifierConfig",
+    "ElmoLearner",
     "EncoderClassifierConfig",
     "Example",
     "FinetuneRecipe",

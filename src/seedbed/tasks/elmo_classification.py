@@ -1,4 +1,4 @@
-"""Classification of texts by the features of a frozen ELMo.
+"""Answers by the features of a frozen ELMo: labels, numbers and sets of texts and pairs, tags of words.
 
 Peters et al. 2018 (arXiv 1802.05365), sections 3.2 and 3.3. Shapes: B examples, L positions, C characters of
 a word.
@@ -25,46 +25,62 @@ from seedbed.models import (
     load_elmo_classifier,
     save_elmo_classifier,
 )
-from seedbed.tasks.encoded import EncodedExamples
-from seedbed.tasks.examples import Example, Head, Task, TaskFacts
+from seedbed.tasks.encoded import EncodedRows, Labels
+from seedbed.tasks.examples import Head, Task, TaskFacts
 from seedbed.tasks.network import NetworkConfig, tokenizer_of
-from seedbed.tasks.sequence_classification import SequenceClassification
+from seedbed.tasks.network_learner import NetworkLearner
 from seedbed.tokenization import read_words, spell_all
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpelledExamples(EncodedExamples):
-    """Examples with every word spelled as it is written, whether the tokenizer knows it or not."""
+class SpelledRows(EncodedRows):
+    """A task's rows with every word spelled as it is written, whether the tokenizer knows it or not."""
 
+    rows: EncodedRows
     characters: list[npt.NDArray[np.int16]]
-    """Of each example (L, C)."""
+    """Of each row (L, C)."""
     words: list[npt.NDArray[np.bool_]]
-    """Of each example (L,): a word, or a mark beside the text."""
+    """Of each row (L,): a word, or a mark beside the text."""
 
     @classmethod
     def spell(
-        cls, examples: Sequence[Example], folder: Path, *, max_length: int, max_characters: int
+        cls,
+        task: Task[Any],
+        examples: Sequence[Any],
+        folder: Path,
+        *,
+        facts: TaskFacts,
+        max_length: int,
+        max_characters: int,
     ) -> Self:
-        """By the tokenizer in `folder`, cut to `max_length` words and marks."""
+        """By the tokenizer in `folder`, cut to `max_length` words and marks; a row for each example."""
         tokenizer, vocabulary = tokenizer_of(folder)
         if not vocabulary.whole_words:
             raise UserError(
                 f"{folder}: its tokens are parts of words, an ELMo reads whole words; "
                 "give a backbone pretrained on tokens of a tokenizer word_level"
             )
-        plain = EncodedExamples.encode(examples, tokenizer, max_length=max_length, pad_id=vocabulary.pad_id)
-        pairs = [example.pair for example in examples if example.pair is not None]
+        rows = task.encode(examples, tokenizer, facts=facts, max_length=max_length, pad_id=vocabulary.pad_id)
+        pairs = [pair for example in examples if (pair := getattr(example, "pair", None)) is not None]
         read = read_words(
             tokenizer, [example.text for example in examples], pairs or None, max_length=max_length
         )
+        assert [len(words) for words in read] == rows.lengths.tolist(), "rows of something else"
         return cls(
-            ids=plain.ids,
-            type_ids=plain.type_ids,
-            labels=plain.labels,
-            pad_id=plain.pad_id,
+            ids=rows.ids,
+            type_ids=rows.type_ids,
+            pad_id=rows.pad_id,
+            rows=rows,
             characters=[spell_all(words, max_characters=max_characters) for words in read],
             words=[np.array([word is not None for word in words]) for words in read],
         )
+
+    @property
+    def of_task(self) -> EncodedRows:
+        return self.rows
+
+    def labels_of(self, chosen: npt.NDArray[np.int64], length: int) -> Labels:
+        return self.rows.labels_of(chosen, length)
 
     def collate(self, chosen: npt.NDArray[np.int64]) -> dict[str, Tensor]:
         """`characters` (B, L, C), 0 in padding, and `words` (B, L), beside the batch of ids."""
@@ -82,29 +98,27 @@ class SpelledExamples(EncodedExamples):
         }
 
 
-class ElmoClassification(SequenceClassification):
+class ElmoLearner(NetworkLearner):
     """A frozen ELMo with a head; the penalty on the mix's weights is a part of the loss."""
 
     classifier: ElmoClassifier
 
     def network_logits(self, batch: Batch) -> Tensor:
-        logits_BC: Tensor = self.classifier(
-            batch["characters"], batch["attention_mask"].sum(1), batch["words"]
-        )
-        return logits_BC
+        logits: Tensor = self.classifier(batch["characters"], batch["attention_mask"].sum(1), batch["words"])
+        return logits
 
     def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The penalty is added once a step: each part of it has the share of its examples."""
-        share = len(batch["labels"]) / counts["examples"]
-        loss = super().training_loss(batch, counts)["loss"]
-        return {"loss": loss + share * self.classifier.mix.penalty()}
+        """The penalty is added once a step: each part of it has the share of what it counts."""
+        counted, own = next(iter(self.counts(batch).items()))
+        parts = super().training_loss(batch, counts)
+        return {**parts, "loss": parts["loss"] + own / counts[counted] * self.classifier.mix.penalty()}
 
 
 class ElmoClassifierConfig(ElmoClassifierHead, NetworkConfig):
     """A frozen ELMo with a new head. `random` keeps its shape and vocabulary and forgets its weights."""
 
     name: Literal["elmo"]
-    heads: ClassVar[frozenset[Head]] = frozenset(("sequence",))
+    heads: ClassVar[frozenset[Head]] = frozenset(("sequence", "tokens"))
     stands_on: ClassVar[str | None] = "elmo"
     weights: Literal["pretrained", "random"]
 
@@ -114,34 +128,36 @@ class ElmoClassifierConfig(ElmoClassifierHead, NetworkConfig):
         if self.weights == "random":
             elmo = elmo.config.build(vocabulary_size=elmo.output.out_features, seed=derive_seed(seed, "elmo"))
         trained = ElmoClassifierHead(mix=self.mix, reader=self.reader, dropout=self.dropout)
-        return trained.build_on(elmo, num_labels=num_outputs, seed=derive_seed(seed, "head"))
+        return trained.build_on(
+            elmo, num_labels=num_outputs, tokens=head == "tokens", seed=derive_seed(seed, "head")
+        )
 
     def save(self, folder: Path, network: nn.Module, *, labels: tuple[str, ...] | None) -> None:
-        assert isinstance(network, ElmoClassifier) and labels is not None
+        assert isinstance(network, ElmoClassifier)
         save_elmo_classifier(folder, network, labels=labels)
 
     def load(self, folder: Path, head: Head) -> ElmoClassifier:
         assert head in self.heads
-        return load_elmo_classifier(folder)
+        return load_elmo_classifier(folder, tokens=head == "tokens")
 
-    def learner(self, network: nn.Module, task: Task[Any]) -> ElmoClassification:
-        del task  # one that gives a text its label: the recipe refuses others
-        return ElmoClassification(network)
+    def learner(self, network: nn.Module, task: Task[Any]) -> ElmoLearner:
+        return ElmoLearner(network, task)
 
     def encode(
         self,
         network: nn.Module,
         task: Task[Any],
-        examples: Sequence[Example],
+        examples: Sequence[Any],
         folder: Path,
         *,
         facts: TaskFacts,
         max_length: int,
-    ) -> SpelledExamples:
-        del task, facts
+    ) -> SpelledRows:
         assert isinstance(network, ElmoClassifier)
         most = network.elmo.config.characters.max_characters
-        return SpelledExamples.spell(examples, folder, max_length=max_length, max_characters=most)
+        return SpelledRows.spell(
+            task, examples, folder, facts=facts, max_length=max_length, max_characters=most
+        )
 
 
 DEVIATIONS = (
@@ -152,6 +168,14 @@ DEVIATIONS = (
         ours="The mean of the features over a text's words, as they are or read by one bidirectional LSTM.",
         why="What the features hold shows in the simplest of readers.",
         source="arXiv 1802.05365, section 4 and appendix A.6",
+    ),
+    Deviation(
+        system="ELMo",
+        theirs="Entities are tagged by two LSTM layers over the features and the network's own vectors of "
+        "words and characters, and a CRF.",
+        ours="A linear layer on each word's features, as they are or read by one bidirectional LSTM; no CRF.",
+        why="What the features hold shows in the simplest of readers.",
+        source="arXiv 1802.05365, appendix A.5",
     ),
     Deviation(
         system="ELMo",

@@ -44,6 +44,11 @@ class EncodedRows(ABC):
         return len(self.ids)
 
     @property
+    def of_task(self) -> "EncodedRows":
+        """The rows as the task encoded them, where a network reads more than these."""
+        return self
+
+    @property
     def lengths(self) -> npt.NDArray[np.int64]:
         return np.array([len(ids) for ids in self.ids], dtype=np.int64)
 

@@ -208,6 +208,7 @@ class TokenClassificationConfig(Benchmark[TaggedExample]):
         """Columns label and predicted: a list of tags, one for each unit."""
         import polars
 
+        encoded = encoded.of_task
         assert isinstance(encoded, EncodedTags)
         predicted = [
             tags_of_units(units_U, logits_PC.argmax(1), facts.labels)
