@@ -16,6 +16,7 @@ from seedbed.corpora.base import encode_document
 from seedbed.models import save_decoder
 from seedbed.stages import finetune
 from seedbed.tasks import predict_test
+from seedbed.tasks.answers import Answers
 from seedbed.tasks.inspection import test_examples as examples_of_test
 from seedbed.tasks.prediction import read_facts
 from seedbed.tokenization import Vocabulary
@@ -69,6 +70,9 @@ def test_decoders_answer_with_numbers_of_a_text(
     valid = pl.read_parquet(place.out / "predictions.parquet")
     test = predict_test(given, place.out, root / "data/clean/tiny", KEY, threads=1)
     assert valid.columns == test.columns and test.height == 12
+    if name == "classification":
+        found = Answers(given, place.out).probabilities(["글", "sort"], ["둘째", "rows"])
+        assert found.shape == (2, 3) and found.sum(1) == pytest.approx(1)
 
 
 def test_decoders_write_texts_and_the_test_split_is_written_by_what_was_saved(
