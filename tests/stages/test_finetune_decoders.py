@@ -94,6 +94,10 @@ def test_decoders_write_texts_and_the_test_split_is_written_by_what_was_saved(
     test = predict_test(given, place.out, root / "data/clean/tiny", KEY, threads=1)
     # all targets are one text: it is learned by heart
     assert test["predicted"].to_list() == test["label"].to_list() == ["둘째 글 😀"] * 12
+    assert (
+        Answers(given, place.out)([(labelled(n, d).text,) for n, d in enumerate(documents(1))])
+        == [{"text": "둘째 글 😀"}] * 3
+    )
     assert "model = OpenAIGPTLMHeadModel.from_pretrained" in (place.out / "README.md").read_text()
 
 

@@ -15,6 +15,7 @@ from seedbed.config import UserError
 from seedbed.corpora import Document
 from seedbed.models import save_decoder
 from seedbed.models.decoder_layout import decoder_tensors
+from seedbed.tasks.class_weights import GivenConfig
 from seedbed.tasks.classification import ClassificationConfig
 from seedbed.tasks.decoder_classifier import DecoderClassifierConfig, DecoderLearner
 from seedbed.tasks.encoded import EncodedRows
@@ -193,6 +194,22 @@ def test_a_saved_learner_gives_the_same_logits(backbone: Path, tmp_path: Path) -
     assert all(np.array_equal(a, b) for a, b in zip(rows.ids, read.ids, strict=True))
     batch = rows.collate(np.arange(6))
     assert torch.equal(made.logits(batch), again.logits(batch))
+
+
+def test_labels_may_count_differently(backbone: Path) -> None:
+    """The weights of the task's loss reach the Learner that a network has around it."""
+    made, plain = (learner(backbone, "single", auxiliary=0.5).eval() for _ in range(2))
+    task, facts = TASKS["single"], TASKS["single"].learn(FOUND)
+    weighted = task.model_copy(
+        update={"class_weights": GivenConfig(name="given", weights={"가": 3.0, "나": 1.0, "다": 1.0})}
+    )
+    weighted.weigh(made.of_task, task.examples(FOUND, split="train", facts=facts), facts)
+    batch = encode(backbone, "single").collate(np.arange(6))
+    logits, labels = made.logits(batch), batch["labels"]
+    wanted = F.cross_entropy(logits, labels, torch.tensor([3.0, 1.0, 1.0]))
+    found = made.whole_loss(batch)
+    torch.testing.assert_close(found["loss"] - 0.5 * found["lm_loss"], wanted, rtol=1e-5, atol=1e-5)
+    assert not torch.equal(found["loss"], plain.whole_loss(batch)["loss"])
 
 
 def test_random_weights_are_new_and_the_seeds_own(backbone: Path) -> None:

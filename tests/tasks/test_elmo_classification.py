@@ -79,7 +79,11 @@ def test_keeps_the_contract_of_learners(backbone: Path, pair: bool) -> None:
     frozen = [name for name, p in learner_of(backbone).named_parameters() if not p.requires_grad]
     assert frozen and all(name.startswith("classifier.elmo.") for name in frozen)
     check_learner(
-        lambda: learner_of(backbone, layer_norm=True), batch, learning_rate=2e-2, without_gradient=frozen
+        lambda: learner_of(backbone, layer_norm=True),
+        batch,
+        steps=90,
+        learning_rate=2e-2,
+        without_gradient=frozen,
     )
 
 

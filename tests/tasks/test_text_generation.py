@@ -14,8 +14,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from seedbed.config import UserError
 from seedbed.corpora import Document
-from seedbed.evaluation.scored import score
+from seedbed.evaluation.scored import Answered, draw, score
 from seedbed.models import Decoder, save_decoder
+from seedbed.stages.evaluate import predicted
 from seedbed.tasks.decoder_writer import CausalLMWriterConfig
 from seedbed.tasks.examples import TaskFacts
 from seedbed.tasks.prediction import predict
@@ -201,10 +202,9 @@ def test_scores_get_intervals_that_no_bound_cuts() -> None:
         }
     )
     given = task()
-    found = score(
-        frame, partial(given.statistics, facts=FACTS), run="r", task="t", resamples=200, confidence=0.95,
-        seed=1, open_ended=given.open_ended,
-    ).scores  # fmt: skip
+    run = predicted(given, frame, FACTS, run="r", title="t")
+    assert isinstance(run, Answered) and run.headline == "bleu"
+    found = score(run, draw(run, resamples=200, seed=1), confidence=0.95, seed=1)
     assert found["perplexity"].value == pytest.approx(np.exp(25 / 25))
     assert found["exact_match"].value == 0.25 and found["exact_match"].low >= 0
     for name in ("bleu", "chrf", "perplexity"):

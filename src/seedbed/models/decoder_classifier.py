@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from seedbed.models.decoder import Decoder
-from seedbed.models.layers import drop
+from seedbed.models.dropout import drop
 
 
 class Read(NamedTuple):

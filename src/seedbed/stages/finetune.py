@@ -103,7 +103,7 @@ def _fit_network(
     task: Task[Any] = recipe.task
     network = classifier.network(backbone, task.head, num_outputs=task.num_outputs(facts), seed=sources.head)
     learner = classifier.learner(network, task)
-    task.weigh(learner, train_examples, facts)
+    task.weigh(learner.of_task, train_examples, facts)
     positions = classifier.positions(network)
     if positions is not None and recipe.max_length > positions:
         raise UserError(

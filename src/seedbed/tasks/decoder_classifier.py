@@ -56,7 +56,7 @@ class DecoderLearner(NetworkLearner):
         if self.auxiliary == 0:
             return super().training_loss(batch, counts)
         read = self.classifier.read(batch["input_ids"], batch["attention_mask"])
-        parts = self.of_task.training_loss({**batch, "logits": self.classifier.classify(read)}, counts)
+        parts = self.answering.training_loss({**batch, "logits": self.classifier.classify(read)}, counts)
         real_RL = read.attention_mask_RL[:, 1:] > 0
         lm_loss = (
             vocabulary_loss(

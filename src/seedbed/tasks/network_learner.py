@@ -16,25 +16,29 @@ class NetworkLearner(TextLearner, ABC):
 
     def __init__(self, classifier: nn.Module, task: Task[Any]) -> None:
         super().__init__(classifier)
-        self.of_task = task.learner(nn.Identity())
+        self.answering = task.learner(nn.Identity())
+
+    @property
+    def of_task(self) -> TextLearner:
+        return self.answering
 
     @abstractmethod
     def network_logits(self, batch: Batch) -> Tensor: ...
 
     def counts(self, batch: Batch) -> dict[str, Tensor]:
-        return self.of_task.counts(batch)
+        return self.answering.counts(batch)
 
     def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return self.of_task.training_loss(self._read(batch), counts)
+        return self.answering.training_loss(self._read(batch), counts)
 
     def scores(self) -> Accumulator:
-        return self.of_task.scores()
+        return self.answering.scores()
 
     def score(self, batch: Batch, accumulator: Accumulator) -> None:
-        self.of_task.score(self._read(batch), accumulator)
+        self.answering.score(self._read(batch), accumulator)
 
     def outputs(self, batch: Batch) -> Tensor:
-        return self.of_task.outputs(self._read(batch))
+        return self.answering.outputs(self._read(batch))
 
     def _read(self, batch: Batch) -> dict[str, Tensor]:
         return {**batch, "logits": self.network_logits(batch)}

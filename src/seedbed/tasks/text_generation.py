@@ -6,7 +6,7 @@ extract token ends a text. Shapes: B rows, L positions, N predicted positions, T
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from unicodedata import normalize
 
 import numpy as np
@@ -42,6 +42,10 @@ class TextPair(Labelled):
 
     source: str
     target: str
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return (self.source,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +159,9 @@ class TextGenerationConfig(Benchmark[TextPair]):
     )
     num_tokens: int = Field(ge=2, description="most tokens written, the one that ends a text among them")
     decoding: Decoding
-    words: Words = Field("13a", description="what BLEU counts; of Korean without word pieces: characters")
+    bleu_units: Words = Field(
+        "13a", description="what BLEU counts; of Korean without word pieces: characters"
+    )
     metric: Literal["bleu", "chrf", "exact_match", "perplexity"] = Field(
         "bleu", description="the official score"
     )
@@ -215,23 +221,39 @@ class TextGenerationConfig(Benchmark[TextPair]):
         """Columns label and predicted (texts), nats and tokens (of the label, as far as it was not cut)."""
         import polars
 
-        assert isinstance(encoded, EncodedTexts)
-        written = [[int(token) for token in row[2:] if token != NOTHING] for row in outputs]
         return polars.DataFrame(
             {
                 "seed": np.full(len(examples), seed, dtype=np.int64),
                 "id": [example.id for example in examples],
                 "label": [example.target for example in examples],
-                "predicted": [text.strip() for text in encoded.tokenizer.decode_batch(written)],
+                "predicted": _texts(encoded, outputs),
                 "nats": [float(row[0]) for row in outputs],
                 "tokens": [int(row[1]) for row in outputs],
             }
         )
 
+    def question(self, identity: str, parts: Sequence[str]) -> TextPair:
+        return TextPair(identity, parts[0], "")
+
+    def pooled(self, outputs_S: Sequence[Sequence[Outputs]]) -> list[Outputs]:
+        """Texts have no mean: those of the first seed."""
+        return list(outputs_S[0])
+
+    def answers(
+        self,
+        examples: Sequence[TextPair],
+        encoded: EncodedRows | None,
+        outputs: Sequence[Outputs],
+        facts: TaskFacts,
+    ) -> list[dict[str, Any]]:
+        """text, what was written."""
+        del examples, facts
+        return [{"text": text} for text in _texts(encoded, outputs)]
+
     def statistics(self, frame: "polars.DataFrame", facts: TaskFacts) -> WeightedScores:
         """Of resampled examples: BLEU and chrF of their summed counts, perplexity of their summed nats."""
         labels, written = frame["label"].to_list(), frame["predicted"].to_list()
-        bleu_NK, chrf_NK = bleu_counts(labels, written, words=self.words), chrf_counts(labels, written)
+        bleu_NK, chrf_NK = bleu_counts(labels, written, words=self.bleu_units), chrf_counts(labels, written)
         same_N = np.array([_plain(a) == _plain(b) for a, b in zip(labels, written, strict=True)], np.float64)
         nats_N, tokens_N = frame["nats"].to_numpy(), frame["tokens"].to_numpy()
 
@@ -245,6 +267,12 @@ class TextGenerationConfig(Benchmark[TextPair]):
             "exact_match": lambda weights_BN: weights_BN @ same_N / weights_BN.sum(1),
             "perplexity": perplexity,
         }
+
+
+def _texts(encoded: EncodedRows | None, outputs: Sequence[Outputs]) -> list[str]:
+    assert isinstance(encoded, EncodedTexts)
+    written = [[int(token) for token in row[2:] if token != NOTHING] for row in outputs]
+    return [text.strip() for text in encoded.tokenizer.decode_batch(written)]
 
 
 def _plain(text: str) -> str:

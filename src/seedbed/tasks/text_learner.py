@@ -25,6 +25,11 @@ class TextLearner(Learner, ABC):
         super().__init__()
         self.classifier = classifier
 
+    @property
+    def of_task(self) -> "TextLearner":
+        """The task's own Learner, where a network has put another around it."""
+        return self
+
     def network_logits(self, batch: Batch) -> Tensor:
         """The network's numbers in whatever precision.
 

@@ -242,6 +242,8 @@ class TokenClassificationConfig(Benchmark[TaggedExample]):
     ) -> list[dict[str, Any]]:
         """tags of the units, each with its characters and probability (1 where no piece stands for it);
         and the entities that they make."""
+        assert encoded is not None
+        encoded = encoded.of_task
         assert isinstance(encoded, EncodedTags)
         made = []
         for one, units_U, share_PC in zip(examples, encoded.units, encoded.gathered(outputs), strict=True):
