@@ -55,7 +55,9 @@ class StackedOutputs(nn.Module):
     def forward(self, window_MBT: Tensor, mask_MBT: Tensor) -> Tensor:
         """(P, S, M, B, H)"""
         repeated = (part.repeat_interleave(self._shape[1], dim=0) for part in (window_MBT, mask_MBT))
-        return self.networks.components(*repeated).unflatten(1, self._shape).permute(2, 0, 1, 3, 4)
+        shares_SMBH = self.networks.components(*repeated)
+        shape = (len(shares_SMBH), *self._shape, *shares_SMBH.shape[2:])
+        return shares_SMBH.reshape(shape).permute(2, 0, 1, 3, 4)
 
 
 class PlainOutputs(nn.Module):
@@ -73,7 +75,7 @@ class PlainOutputs(nn.Module):
     def forward(self, window_MBT: Tensor, mask_MBT: Tensor) -> Tensor:
         """(P, 1, M, B, H)"""
         made = [
-            network(window_BT, mask_BT).unflatten(-1, (self._outputs, -1))
+            network(window_BT, mask_BT).reshape(len(window_BT), self._outputs, -1)
             for network, window_BT, mask_BT in zip(self.networks, window_MBT, mask_MBT, strict=True)
         ]
         return torch.stack(made).permute(2, 0, 1, 3)[:, None]
@@ -110,8 +112,12 @@ class DistributionForecaster(Learner):
     def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The mean over members, who share no weight."""
         raw_PMBH, _ = self.raw(batch)
-        asked = (self._of_members(batch[name], 2) for name in ("outsample", "outsample_mask"))
-        total = self.distribution.loss(raw_PMBH, *asked, self._of_members(batch["scale"], 1))
+        total = self.distribution.loss(
+            raw_PMBH,
+            self._of_members(batch["outsample"], 2),
+            self._of_members(batch["outsample_mask"], 2),
+            self._of_members(batch["scale"], 1),
+        )
         return {"loss": total / (counts["points"] * len(self.seeds))}
 
     def scores(self) -> Accumulator:
