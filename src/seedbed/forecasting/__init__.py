@@ -14,6 +14,7 @@ from seedbed.forecasting.layouts import LongConfig, PanelConfig
 from seedbed.forecasting.network import NetworkForecasterConfig
 from seedbed.forecasting.panels import CovariatesConfig, Panel
 from seedbed.forecasting.statistical import StatisticalConfig
+from seedbed.forecasting.transfer import TransferConfig
 from seedbed.training import Training
 
 Forecaster = Annotated[
@@ -23,7 +24,8 @@ Forecaster = Annotated[
     | NaiveConfig
     | Naive2Config
     | SeasonalNaiveConfig
-    | StatisticalConfig,
+    | StatisticalConfig
+    | TransferConfig,
     Field(discriminator="name"),
 ]
 
@@ -34,6 +36,7 @@ class ForecastRecipe(Strict):
     source: str = Field(description="a fetch run")
     panel: PanelConfig
     forecaster: Forecaster
+    model: str | None = Field(None, description="a forecast run, whose members a `transfer` forecasts with")
     training: Training | None = Field(None, description="of forecasters that are trained")
     refit: bool = Field(
         True,
@@ -57,6 +60,15 @@ class ForecastRecipe(Strict):
         )
         if self.conformal is not None and levels:
             raise ValueError("forecaster.levels and conformal both make intervals; keep one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _a_transfer_has_a_model(self) -> Self:
+        if (self.forecaster.name == "transfer") != (self.model is not None):
+            raise ValueError(
+                "forecaster transfer forecasts with the members of `model`, a forecast run, and no other "
+                "takes one; give both, under `transfer` of params.yaml, or neither"
+            )
         return self
 
     @model_validator(mode="after")

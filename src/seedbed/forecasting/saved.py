@@ -53,7 +53,7 @@ class SavedForecaster:
     def __init__(
         self, card: Card, fitted: Mapping[str, Fitted], calibrations: Mapping[str, Calibration]
     ) -> None:
-        self.card, self._fitted, self._calibrations = card, fitted, calibrations
+        self.card, self.fitted, self._calibrations = card, fitted, calibrations
 
     def forecast(
         self,
@@ -90,7 +90,7 @@ class SavedForecaster:
         sets, counts = gather([table], rules, sieve=sieve)
         tables = []
         for one in sets:
-            forecasts = self._fitted[one.frequency].forecast(one)
+            forecasts = self.fitted[one.frequency].forecast(one)
             if one.frequency in self._calibrations:
                 forecasts = self._calibrations[one.frequency].around(forecasts, one)
             tables.append(forecast_table(one, forecasts, column=self.card.run))

@@ -26,7 +26,8 @@ from seedbed.workspace import Workspace, write_json
 
 def inputs(recipe: ForecastRecipe) -> list[tuple[str, str]]:
     """The artifacts this stage reads."""
-    return [("fetch", recipe.source)]
+    models = [] if recipe.model is None else [("forecast", recipe.model)]
+    return [("fetch", recipe.source), *models]
 
 
 def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
@@ -117,7 +118,8 @@ def _fit(
         # curves of further fits stand beside those of the first, not among them
         run_of_fit = tracker if part == "valid" else stack.enter_context(tracker.child(part))
         scratch: Path = workspace.scratch / series.frequency / part
-        fitting = Fitting(recipe.training, workspace.machine, scratch, run_of_fit, label)
+        model = None if recipe.model is None else workspace.input("forecast", recipe.model)
+        fitting = Fitting(recipe.training, workspace.machine, scratch, run_of_fit, label, model)
         return recipe.forecaster.fit(series, valid=valid, fitting=fitting)
 
 
