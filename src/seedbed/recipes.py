@@ -108,6 +108,11 @@ class Lock(Strict):
                     f"{where}: forecast.{run}.model: {forecast.model} is a {other.forecaster.name}, which "
                     f"keeps nothing that could be transferred; choose a run of {', '.join(TRAINED)}"
                 )
+            if other.panel.covered():
+                raise UserError(
+                    f"{where}: forecast.{run}.model: {forecast.model} was trained with covariates "
+                    f"{other.panel.covered()}, which no transfer passes on; choose a run without"
+                )
             for name, config in forecast.panel.frequencies.items():
                 match(name, config, other.panel.frequencies, where=f"{where}: forecast.{run}.model")
 

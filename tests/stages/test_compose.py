@@ -368,6 +368,16 @@ def test_what_cannot_be_transferred_is_refused(
     assert told in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_members_that_read_covariates_are_not_transferred(project: Path) -> None:
+    transfer = {"recipe": "transfer-m1", "source": "classics", "model": "nbeats_generic-classics"}
+    edit(project, {"transfer": {"nbeats-again": {**transfer, "panel": "classics"}}})
+    compose.run(project)
+    reads = {"forecaster": "nbeatsx_generic", "panel.covariates.calendar": ["month"]}
+    edit(project, {"set": {"forecast": {"nbeats_generic-classics": reads}}})
+    with pytest.raises(UserError, match=r"was trained with covariates .*month.*choose a run without"):
+        compose.run(project)
+
+
 def test_every_recipe_and_component_file_composes(project: Path) -> None:
     """Files that no run of the default uses are configurations too."""
     links = {"source": "s", "corpus": "c", "tokens": "t", "backbone": "b", "finetune": "f"}
