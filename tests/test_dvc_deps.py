@@ -116,7 +116,8 @@ def test_code_deps_are_the_import_closure() -> None:
 
 def test_stages_bear_their_verbs_name() -> None:
     for name, stage in stages().items():
-        assert verb_of(stage) == name
+        # forecast runs that need another's folder are a stage of their own
+        assert verb_of(stage) == {"transfer": "forecast"}.get(name, name)
 
 
 @pytest.fixture

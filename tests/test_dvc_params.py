@@ -10,6 +10,7 @@ import yaml
 
 from seedbed import __main__ as cli
 from seedbed.config import Machine
+from seedbed.forecasting import ForecastRecipe
 from seedbed.recipes import COMPOSED, LOCK, load_lock
 from seedbed.workspace import artifact, identify
 
@@ -78,6 +79,27 @@ def test_a_stage_tracks_exactly_the_branches_it_reads(verb: str) -> None:
             assert data == folders, run
             assert stage["outs"] == [artifact(REPOSITORY, verb, run).relative_to(REPOSITORY).as_posix()]
         assert stage["cmd"] == f"seedbed {verb} {run}"
+
+
+def test_a_transfer_depends_on_the_run_it_takes_its_members_from() -> None:
+    """As a forecast run does on its source; of one `foreach` either all do or none."""
+    own = yaml.safe_dump(PIPELINE["stages"]["forecast"]["do"]).replace("${item.source}", "m1")
+    transfer = PIPELINE["stages"]["transfer"]
+    assert transfer["foreach"] == "${transfer}"
+    text = (
+        yaml.safe_dump(transfer["do"]).replace("${item.source}", "m1").replace("${item.model}", "nbeats-m3")
+    )
+    stage, expected = yaml.safe_load(text), yaml.safe_load(own)
+    values = {"source": "m1", "panel": yaml.safe_load((REPOSITORY / "conf/panel/m1.yaml").read_text())}
+    recipe = ForecastRecipe.parse(
+        {**values, "forecaster": {"name": "transfer"}, "model": "nbeats-m3"}, "transfer"
+    )
+    needs = import_module("seedbed.stages.forecast").inputs(recipe)
+    folders = {artifact(REPOSITORY, *need).relative_to(REPOSITORY).as_posix() for need in needs}
+    assert set(stage["deps"]) == set(expected["deps"]) | folders
+    assert {name: stage[name] for name in ("cmd", "params", "outs")} == {
+        name: expected[name] for name in ("cmd", "params", "outs")
+    }
 
 
 def test_evaluate_tracks_every_branch_its_code_names() -> None:

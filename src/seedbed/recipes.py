@@ -11,6 +11,7 @@ from seedbed.config import VERBS, Strict, UserError, load_yaml
 from seedbed.corpora import FetchRecipe
 from seedbed.evaluation import EvaluateRecipe
 from seedbed.forecasting import ForecastRecipe
+from seedbed.forecasting.transfer import TRAINED, match
 from seedbed.objectives import PretrainRecipe
 from seedbed.preprocessing import PreprocessRecipe
 from seedbed.tasks import FinetuneRecipe
@@ -21,6 +22,9 @@ from seedbed.workspace import hash_bytes, hash_json
 PARAMS = "params.yaml"
 LOCK = "params.lock.yaml"
 COMPOSED = tuple(verb for verb in VERBS if verb != "compose")
+TRANSFER = "transfer"
+"""A key of params.yaml beside the verbs: forecast runs that take another's `model`. They are a DVC stage of
+their own, for of one `foreach` either all depend on such a folder or none."""
 RUN_NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 
 
@@ -57,6 +61,7 @@ class Lock(Strict):
                 )
         lock.check_backbones(where)
         lock.check_starts(where)
+        lock.check_transfers(where)
         return lock
 
     def check_backbones(self, where: str) -> None:
@@ -92,6 +97,25 @@ class Lock(Strict):
                     before.add(name)
                     waiting += starts.get(name, [])
 
+    def check_transfers(self, where: str) -> None:
+        """What is transferred was trained, on frequencies that match and as far ahead."""
+        for run, forecast in self.forecast.items():
+            if forecast.model is None:
+                continue
+            other = self.forecast[forecast.model]
+            if other.forecaster.name not in TRAINED:
+                raise UserError(
+                    f"{where}: forecast.{run}.model: {forecast.model} is a {other.forecaster.name}, which "
+                    f"keeps nothing that could be transferred; choose a run of {', '.join(TRAINED)}"
+                )
+            if other.panel.covered():
+                raise UserError(
+                    f"{where}: forecast.{run}.model: {forecast.model} was trained with covariates "
+                    f"{other.panel.covered()}, which no transfer passes on; choose a run without"
+                )
+            for name, config in forecast.panel.frequencies.items():
+                match(name, config, other.panel.frequencies, where=f"{where}: forecast.{run}.model")
+
     def links(self) -> list[tuple[str, str, str, str, str]]:
         """(verb, run, field, target verb, target run) of every reference between runs."""
         found: list[tuple[str, str, str, str, str]] = []
@@ -111,6 +135,8 @@ class Lock(Strict):
             found.append(("finetune", run, "corpus", "preprocess", finetune.corpus))
         for run, forecast in self.forecast.items():
             found.append(("forecast", run, "source", "fetch", forecast.source))
+            if forecast.model is not None:
+                found.append(("forecast", run, "model", "forecast", forecast.model))
         for run, tune in self.tune.items():
             found.append(("tune", run, "finetune", "finetune", tune.finetune))
         return found

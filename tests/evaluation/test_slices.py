@@ -47,7 +47,28 @@ def test_coverage_is_the_share_that_happened(nbeats: Forecasted) -> None:
         assert found["quarterly", "level", 0, "width", level].estimate.value == pytest.approx(
             np.mean((0.4 if level == 50 else 2) / nbeats.points_within("quarterly").scale_N)
         )
-    assert found["quarterly", "level", 0, "crps", 0].estimate.value > 0
+
+
+def test_crps_by_horizon_and_of_all(nbeats: Forecasted) -> None:
+    """Of one point by hand; the panel's is the mean over the series of every frequency."""
+    found = of(nbeats)
+    points = nbeats.points_within("quarterly")
+    ends = [points.intervals[95][0], points.intervals[50][0], points.forecast_NH]
+    ends += [points.intervals[50][1], points.intervals[95][1]]
+    q, weights = [0.025, 0.25, 0.5, 0.75, 0.975], [0.1375, 0.2375, 0.25, 0.2375, 0.1375]
+    above = [points.actual_NH - end_NH for end_NH in ends]
+    losses = [np.maximum(at * error, (at - 1) * error) for at, error in zip(q, above, strict=True)]
+    crps_NH = 2 * np.average(losses, axis=0, weights=weights) / points.scale_N[:, None]
+    steps = [found["quarterly", "horizon", step, "crps", 0].estimate for step in (1, 2, 3, 4)]
+    np.testing.assert_allclose([one.value for one in steps], crps_NH.mean(0), rtol=1e-12)
+    whole = found["quarterly", "level", 0, "crps", 0].estimate
+    assert whole.value == pytest.approx(crps_NH.mean()) and whole.low < whole.value < whole.high
+    yearly = found["yearly", "level", 0, "crps", 0].estimate
+    every = found["all", "level", 0, "crps", 0].estimate
+    assert every.value == pytest.approx((whole.value + yearly.value) / 2)
+    assert (whole.n, yearly.n, every.n) == (4, 4, 8)
+    covered = [found[scope, "level", 0, "coverage", 95].estimate for scope in ("quarterly", "yearly", "all")]
+    assert covered[2].value == pytest.approx((covered[0].value + covered[1].value) / 2)
 
 
 def test_by_length_of_history() -> None:

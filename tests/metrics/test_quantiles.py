@@ -55,6 +55,34 @@ def test_the_crps_of_a_normal_distribution():
         assert metrics.crps([actual], forecast, q=q) == pytest.approx(exact, rel=2e-3)
 
 
+def test_the_crps_of_an_ensemble():
+    """properscoring's crps_ensemble: the mean of |x - y| less half the mean of |x - x'|."""
+    rng = np.random.default_rng(4)
+    members, actual = np.sort(rng.normal(size=(9, 6)), axis=0), rng.normal(size=6)
+    between = np.abs(members[:, None] - members[None]).mean((0, 1)) / 2
+    expected = (np.abs(members - actual).mean(0) - between).mean()
+    q = (np.arange(9) + 0.5) / 9
+    for spacing in ("even", "known"):
+        assert metrics.crps(actual, members, q=q, spacing=spacing) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("levels", "within"), [([80, 95], 0.12), ([50, 80, 95], 0.035), ([*range(10, 100, 10)], 0.015)]
+)
+def test_ends_of_intervals_give_nearly_the_crps_of_a_normal_distribution(levels, within):
+    """Against the closed form, the mean over what the distribution itself draws; evenly weighted it is worse."""
+    shares = [share / 200 for level in levels for share in (100 - level, 100 + level)]
+    q = np.sort([0.5, *shares])
+    actual = stats.norm.ppf((np.arange(4000) + 0.5) / 4000)
+    forecast = np.repeat(stats.norm.ppf(q)[:, None], actual.size, axis=1)
+    exact = np.mean(
+        actual * (2 * stats.norm.cdf(actual) - 1) + 2 * stats.norm.pdf(actual) - 1 / math.sqrt(math.pi)
+    )
+    assert exact == pytest.approx(1 / math.sqrt(math.pi), rel=1e-3)
+    known, even = (metrics.crps(actual, forecast, q=q, spacing=spacing) for spacing in ("known", "even"))
+    assert known == pytest.approx(exact, rel=within) and abs(known - exact) < abs(even - exact)
+
+
 def test_against_utilsforecast():
     rng = np.random.default_rng(1)
     actual, middle = rng.normal(20, 4, (2, 7, 9))

@@ -136,6 +136,24 @@ def test_a_run_stopped_between_fits_ends_the_same(tmp_path: Path, monkeypatch: p
     assert hash_folder(run(tmp_path / "stopped", recipe(NBEATS), table())) == whole
 
 
+def test_a_saved_forecaster_has_its_calibration(tmp_path: Path) -> None:
+    backtest = {"windows": 4, "step": 1}
+    out = run(tmp_path, recipe(NBEATS, backtest=backtest, conformal={"levels": [50, 80]}), table())
+    published = pl.read_parquet(out / "forecasts.parquet")
+    assert {"mine-lo-50", "mine-hi-80"} <= set(published.columns)
+    panel = panel_config().load(tmp_path / "data/raw/mine")
+    assert load_forecaster(out).forecast(panel.history).equals(published)
+    weights = out / "members/yearly.safetensors"
+    kept = weights.read_bytes()
+    weights.write_bytes(bytes([*kept[:-1], kept[-1] ^ 1]))
+    with pytest.raises(UserError, match=r"calibration\.json: made for other weights than those in"):
+        load_forecaster(out)
+    weights.write_bytes(kept)
+    (out / "calibration.json").unlink()
+    with pytest.raises(UserError, match=r"calibration\.json: no such file, but mine was saved with it"):
+        load_forecaster(out)
+
+
 @pytest.mark.parametrize("forecaster", [{"name": "naive2"}, {"name": "seasonal_naive"}, NBEATS])
 def test_a_saved_forecaster_forecasts_again_and_anew(forecaster: dict[str, Any], tmp_path: Path) -> None:
     out = run(tmp_path, recipe(forecaster), table())

@@ -51,6 +51,30 @@ def test_a_file_and_then_new_series(capsys: pytest.CaptureFixture[str]) -> None:
     assert (again["nbeats"] - made["nbeats"]).abs().max() < 1e-9
 
 
+def test_levels_give_intervals_that_new_series_get_too(capsys: pytest.CaptureFixture[str]) -> None:
+    shops(20).write_csv("매출.csv")
+    assert seedbed("매출.csv", "max_steps=40", "horizon=3", "levels=[80,95]") == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "intervals of" in line]
+    assert len(told) == 1 and told[0].startswith(
+        "forecast 매출.csv: monthly: nbeats: intervals of 80 % hold "
+    )
+    assert told[0].endswith(" % of 60 points held out, by 20 errors before them")
+    made = pl.read_csv("매출-forecast/forecasts.csv")
+    ends = ["nbeats-lo-80", "nbeats-hi-80", "nbeats-lo-95", "nbeats-hi-95"]
+    assert made.columns == ["unique_id", "ds", "nbeats", *ends, "seasonal_naive"]
+    assert (made["nbeats-lo-95"] <= made["nbeats-lo-80"]).all() and made["nbeats-hi-95"].is_finite().all()
+
+    assert seedbed("매출.csv", "model=매출-forecast", "out=again") == 0
+    again = pl.read_csv("again/forecasts.csv")
+    assert again.columns == ["unique_id", "ds", "nbeats", *ends]
+    assert all((again[end] - made[end]).abs().max() < 1e-9 for end in ends)
+
+    saved = Path("매출-forecast/calibration.json")
+    saved.write_text(saved.read_text().replace("40", "41", 1))
+    assert seedbed("매출.csv", "model=매출-forecast", "out=again") == 2
+    assert "not the file that forecaster.json was written with" in capsys.readouterr().err
+
+
 def test_a_folder_of_files_is_written_with_a_slash(capsys: pytest.CaptureFixture[str]) -> None:
     Path("shops").mkdir()
     for number, part in enumerate(shops(2).partition_by("unique_id")):
@@ -83,6 +107,12 @@ def test_several_frequencies_come_back_by_their_steps(capsys: pytest.CaptureFixt
         (("good.csv", "horizont=9"), "forecast good.csv.horizont: unknown key; known keys: calendar, future"),
         (("good.csv", "model=nowhere"), "nowhere/forecaster.json: no such file"),
         (("good.csv", "model=saved", "horizon=2"), "horizon is the saved forecaster's own"),
+        (("good.csv", "levels=[100]"), "levels.0: input should be less than or equal to 99, got 100"),
+        (("good.csv", "model=saved", "levels=[80]"), "levels is the saved forecaster's own"),
+        (
+            ("good.csv", "levels=[95]"),
+            "monthly: level 95 needs at least 19 errors of a backtest at each horizon, the series give 9",
+        ),
         (("good.csv", "out=mine"), "mine exists and holds no forecasts; give another folder"),
         (("empty.csv",), "empty.csv: not readable as csv"),
         (("header.csv",), "header.csv: no rows"),

@@ -12,12 +12,10 @@ from seedbed.evaluation.contamination import Contamination
 from seedbed.evaluation.contests import Rank, Test
 from seedbed.evaluation.intervals import Estimate
 from seedbed.evaluation.scored import Answered
+from seedbed.evaluation.series import ALL as ALL
 from seedbed.evaluation.series import Forecasted
 from seedbed.evaluation.slices import Slice
 from seedbed.evaluation.text_slices import Error, TextSlice
-
-ALL = "all"
-"""The scope of scores over every frequency of a panel."""
 
 
 @dataclass(frozen=True)

@@ -205,7 +205,7 @@ def rank_chart(panel: PanelResult, metric: str) -> Chart | None:
 
 
 def _frequencies(slices: Sequence[Slice]) -> list[str]:
-    return list(dict.fromkeys(one.frequency for one in slices))
+    return list(dict.fromkeys(one.frequency for one in slices if one.by == "horizon"))
 
 
 def _lines(

@@ -16,6 +16,8 @@ from seedbed import metrics
 from seedbed.config import UserError
 from seedbed.evaluation.intervals import Draws, Floats, bootstrap
 
+ALL = "all"
+"""The scope of a number that is of every frequency."""
 ERRORS = ("smape", "mase", "mape", "rmsse")
 FREQUENCIES = ("yearly", "quarterly", "monthly", "weekly", "daily", "hourly")
 KEYS = ("unique_id", "ds")

@@ -12,7 +12,7 @@ import numpy as np
 
 from seedbed import metrics
 from seedbed.evaluation.intervals import Estimate, Floats, bootstrap, estimates, proportion
-from seedbed.evaluation.series import Forecasted, Points, mean_statistic, means
+from seedbed.evaluation.series import ALL, Forecasted, Points, mean_statistic, means
 
 LENGTHS = 4
 """Groups of series by length of history, as even as ties allow."""
@@ -70,6 +70,10 @@ def slices(run: Forecasted, sampling: Sampling) -> list[Slice]:
             *_intervals(points, sampling),
         ]:
             found.append(Slice(run.forecaster, frequency, by, at, metric, level, estimate))
+    if len(run.frequencies()) > 1:
+        for by, at, metric, level, estimate in _intervals(run.points, sampling):
+            if by == "level":
+                found.append(Slice(run.forecaster, ALL, by, at, metric, level, estimate))
     return found
 
 
@@ -118,15 +122,25 @@ def _intervals(points: Points, sampling: Sampling) -> list[Row]:
                 share = proportion(int(known.sum()), known.size, confidence=sampling.confidence)
                 rows.append(("horizon", step + 1, "coverage", level, share))
     if points.intervals:
-        rows.append(("level", 0, "crps", 0, sampling.means([_crps(points)])[0]))
+        crps_NH = _crps(points)
+        steps = np.flatnonzero(~np.isnan(crps_NH).all(0))
+        whole, *each = sampling.means([metrics.forecasts.mean_known(crps_NH), *crps_NH[:, steps].T])
+        rows.append(("level", 0, "crps", 0, whole))
+        rows += [("horizon", int(step) + 1, "crps", 0, one) for step, one in zip(steps, each, strict=True)]
     return rows
 
 
 def _crps(points: Points) -> Floats:
-    """By series, over MASE's scale: from the ends of all intervals and the point forecast as the median."""
+    """(N, H) over MASE's scale: from the ends of all intervals and the point forecast as the median.
+
+    The fewer levels, the coarser: of a normal distribution 80 and 95 alone give 11 % too little, 50 besides
+    3 % too little, every tenth level 1.4 % too much.
+    """
     quantiles = {0.5: points.forecast_NH}
     for level, (low_NH, high_NH) in points.intervals.items():
         quantiles |= {(100 - level) / 200: low_NH, (100 + level) / 200: high_NH}
     ordered = sorted(quantiles)
-    stacked = np.stack([quantiles[q] for q in ordered])
-    return metrics.crps(points.actual_NH, stacked, q=ordered) / points.scale_N
+    stacked = np.stack([quantiles[q] for q in ordered])[..., None]
+    # one point at a time: the score of a series is the mean over its points
+    crps_NH = metrics.crps(points.actual_NH[..., None], stacked, q=ordered, spacing="known")
+    return crps_NH / points.scale_N[:, None]

@@ -41,7 +41,8 @@ def metrics_tree(findings: Findings) -> dict[str, Any]:
             }
         for part in panel.slices:
             if part.by == "level":
-                key = f"test/{part.frequency}/{part.metric}" + (f"-{part.level}" if part.level else "")
+                scope = "" if part.frequency == ALL else f"{part.frequency}/"
+                key = f"test/{scope}{part.metric}" + (f"-{part.level}" if part.level else "")
                 tree["forecast"][part.forecaster][key] = part.estimate.leaves()
     for run, values in findings.pretraining.items():
         tree["pretrain"][run] = {

@@ -8,20 +8,24 @@ from seedbed.config import Strict
 from seedbed.forecasting.backtest import BacktestConfig
 from seedbed.forecasting.baselines import Naive2Config, NaiveConfig, SeasonalNaiveConfig
 from seedbed.forecasting.conformal import ConformalConfig
+from seedbed.forecasting.distributional import DistributionalConfig
 from seedbed.forecasting.forecaster import NBEATSForecasterConfig
 from seedbed.forecasting.layouts import LongConfig, PanelConfig
 from seedbed.forecasting.network import NetworkForecasterConfig
 from seedbed.forecasting.panels import CovariatesConfig, Panel
 from seedbed.forecasting.statistical import StatisticalConfig
+from seedbed.forecasting.transfer import TransferConfig
 from seedbed.training import Training
 
 Forecaster = Annotated[
     NBEATSForecasterConfig
     | NetworkForecasterConfig
+    | DistributionalConfig
     | NaiveConfig
     | Naive2Config
     | SeasonalNaiveConfig
-    | StatisticalConfig,
+    | StatisticalConfig
+    | TransferConfig,
     Field(discriminator="name"),
 ]
 
@@ -32,6 +36,7 @@ class ForecastRecipe(Strict):
     source: str = Field(description="a fetch run")
     panel: PanelConfig
     forecaster: Forecaster
+    model: str | None = Field(None, description="a forecast run, whose members a `transfer` forecasts with")
     training: Training | None = Field(None, description="of forecasters that are trained")
     refit: bool = Field(
         True,
@@ -48,14 +53,27 @@ class ForecastRecipe(Strict):
     def _intervals_come_from_one_place(self) -> Self:
         if self.conformal is not None and self.backtest is None:
             raise ValueError("conformal takes its errors from a backtest; set backtest.windows (1 is enough)")
-        levels = self.forecaster.levels if self.forecaster.name in ("statistical", "nbeats") else ()
+        levels = (
+            self.forecaster.levels
+            if self.forecaster.name in ("statistical", "nbeats", "distributional")
+            else ()
+        )
         if self.conformal is not None and levels:
             raise ValueError("forecaster.levels and conformal both make intervals; keep one of them")
         return self
 
     @model_validator(mode="after")
+    def _a_transfer_has_a_model(self) -> Self:
+        if (self.forecaster.name == "transfer") != (self.model is not None):
+            raise ValueError(
+                "forecaster transfer forecasts with the members of `model`, a forecast run, and no other "
+                "takes one; give both, under `transfer` of params.yaml, or neither"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _trained_forecasters_need_training(self) -> Self:
-        if self.forecaster.name in ("nbeats", "network") and self.training is None:
+        if self.forecaster.name in ("nbeats", "network", "distributional") and self.training is None:
             raise ValueError(
                 f"{self.forecaster.name} needs `training`; see conf/forecast/nbeats_generic-classics.yaml"
             )

@@ -10,7 +10,7 @@ Shape legend: N series, W windows, H horizon.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -29,20 +29,51 @@ class ConformalConfig(Strict):
     levels: tuple[Level, ...] = Field(min_length=1)
 
 
+class Calibration(Strict):
+    """What a backtest's errors say of one frequency: how wide an interval is at each horizon."""
+
+    errors: tuple[int, ...] = Field(description="known errors of the backtest at each horizon")
+    half_widths: dict[Level, tuple[float, ...]] = Field(description="by level, over the series' own scale")
+
+    def around(self, forecasts: Forecasts, series: SeriesSet) -> Forecasts:
+        """The forecasts after `series`, with intervals; nan for a series that never moved."""
+        scales_N1 = _scales(series)[:, None]
+        intervals = {}
+        for level, half_H in self.half_widths.items():
+            half_NH = scales_N1 * np.asarray(half_H)
+            intervals[level] = (forecasts.values_NH - half_NH, forecasts.values_NH + half_NH)
+        return replace(forecasts, intervals={**forecasts.intervals, **intervals})
+
+
+def calibrate(windows: Sequence[Window], config: ConformalConfig, *, frequency: str) -> Calibration:
+    """UserError where the backtest has too few errors for a level; see `fewest`."""
+    errors_WH = np.concatenate([_scaled_errors(window) for window in windows])
+    return Calibration(
+        errors=tuple(int(count) for count in (~np.isnan(errors_WH)).sum(0)),
+        half_widths={level: _half_widths(errors_WH, level, frequency) for level in config.levels},
+    )
+
+
+def fewest(level: int) -> int:
+    """The fewest errors whose quantile exists: the (n + 1) level-th of n must be one of them."""
+    return math.ceil(level / (100 - level))
+
+
 def with_intervals(
     forecasts: Forecasts, series: SeriesSet, windows: Sequence[Window], config: ConformalConfig
 ) -> Forecasts:
-    """The forecasts after `series`, with intervals; nan for a series that never moved, which has no scale.
+    """The forecasts after `series`, with intervals from the errors of `windows`."""
+    return calibrate(windows, config, frequency=series.frequency).around(forecasts, series)
 
-    UserError where the backtest has too few errors for a level: 1 / (1 - level) - 1 are the fewest.
-    """
-    errors = np.concatenate([_scaled_errors(window) for window in windows])
-    scales_N = _scales(series)[:, None]
-    intervals = {}
-    for level in config.levels:
-        half_NH = scales_N * _half_widths(errors, level, series.frequency)
-        intervals[level] = (forecasts.values_NH - half_NH, forecasts.values_NH + half_NH)
-    return replace(forecasts, intervals={**forecasts.intervals, **intervals})
+
+def covered(forecasts: Forecasts, actual: SeriesSet) -> Mapping[int, tuple[int, int]]:
+    """By level how many known points of the horizon lie in their interval, and of how many."""
+    actual_NH = actual.values.reshape(forecasts.values_NH.shape)
+    counts = {}
+    for level, (low_NH, high_NH) in sorted(forecasts.intervals.items()):
+        inside_NH = metrics.quantiles.inside(actual_NH, low=low_NH, high=high_NH)
+        counts[level] = (int(np.nansum(inside_NH)), int((~np.isnan(inside_NH)).sum()))
+    return counts
 
 
 def _scaled_errors(window: Window) -> Floats:
@@ -59,7 +90,7 @@ def _scales(series: SeriesSet) -> Floats:
     return np.where(scales_N > 0, scales_N, np.nan)
 
 
-def _half_widths(errors_WH: Floats, level: int, frequency: str) -> Floats:
+def _half_widths(errors_WH: Floats, level: int, frequency: str) -> tuple[float, ...]:
     """(H,): the ceil((n + 1) level)-th smallest of the n known errors at each horizon."""
     made = []
     for errors in errors_WH.T:
@@ -69,8 +100,8 @@ def _half_widths(errors_WH: Floats, level: int, frequency: str) -> Floats:
         if rank > known.size:
             raise UserError(
                 f"conformal intervals of {frequency}: level {level} needs at least "
-                f"{math.ceil(level / (100 - level))} errors at each horizon, the backtest has {known.size}; "
+                f"{fewest(level)} errors at each horizon, the backtest has {known.size}; "
                 "take more backtest windows or a lower level"
             )
-        made.append(known[rank - 1])
-    return np.asarray(made)
+        made.append(float(known[rank - 1]))
+    return tuple(made)

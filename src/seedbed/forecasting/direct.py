@@ -3,6 +3,7 @@
 Where there is enough to learn from, a small N-BEATS ensemble, else Theta; with covariates always NBEATSx, for
 Theta takes none. The seasonal naive stands beside.
 Each is fitted without the last horizon first, so that the user hears how well it does, then on everything.
+Intervals are conformal, of the first of them.
 """
 
 import warnings
@@ -17,10 +18,13 @@ from pydantic import Field
 from seedbed.config import Machine, UserError
 from seedbed.forecasting import Forecaster
 from seedbed.forecasting.asked import CovariateOptions, check_named, horizon_ahead, nbeatsx, only, unread
+from seedbed.forecasting.backtest import Window
 from seedbed.forecasting.baselines import SeasonalNaiveConfig
 from seedbed.forecasting.calendar import PATTERN
-from seedbed.forecasting.fitting import Fitted, Fitting, score
+from seedbed.forecasting.conformal import Calibration
+from seedbed.forecasting.fitting import Fitted, Fitting, Level, score
 from seedbed.forecasting.forecaster import NBEATSForecasterConfig
+from seedbed.forecasting.held_out import calibrated
 from seedbed.forecasting.infer import describe, infer_frequencies, infer_steps
 from seedbed.forecasting.panels import (
     CovariatesConfig,
@@ -32,7 +36,7 @@ from seedbed.forecasting.panels import (
     train_and_valid,
 )
 from seedbed.forecasting.panels.checks import OnFault, Sieve, prepare
-from seedbed.forecasting.saved import Card, forecast_table
+from seedbed.forecasting.saved import Card, columns_of, forecast_table
 from seedbed.forecasting.statistical import StatisticalConfig
 from seedbed.tracking import SilentRun
 from seedbed.training import Training
@@ -69,6 +73,9 @@ class TableOptions(CovariateOptions):
     step: str | None = Field(None, pattern=f"^{PATTERN}$", description="1mo, 1d, 15m ...; 1i of integers")
     horizon: int | None = Field(None, ge=1, description="points to forecast")
     seasonality: int | None = Field(None, ge=1, description="points per season; 1: none")
+    levels: tuple[Level, ...] = Field(
+        (), description="per cent that intervals should hold, [80,95]; calibrated on a backtest"
+    )
     gaps: Gaps = "keep"
     on_fault: OnFault = Field("refuse", description="leave_out: leave faulty series out, with a count")
     max_steps: int = Field(300, ge=40, description="of training; more learn more")
@@ -83,6 +90,7 @@ class Outcome:
     """unique_id, ds and a column for each model, the first of them the one that is saved."""
     card: Card
     fitted: Mapping[str, Fitted]
+    calibrations: Mapping[str, Calibration]
     lines: list[str]
 
 
@@ -132,24 +140,28 @@ def forecast_once(table: "pl.DataFrame", options: TableOptions, *, where: str, m
     called = main.model if main.name == "statistical" else main.name
     models: dict[str, Forecaster] = {called: main}
     models["seasonal_naive"] = SeasonalNaiveConfig(name="seasonal_naive")
-    tables, fitted = [], {}
+    tables, fitted, calibrations = [], {}, {}
     with TemporaryDirectory() as scratch:
         for one in sets:
             own = []
             for name, forecaster in models.items():
                 where_fitted = Path(scratch) / one.frequency / name
-                made, told = _fit_twice(forecaster, one, options, machine, where_fitted)
-                own.append(
-                    forecast_table(one, made.forecast(one), column=name).select("unique_id", "ds", name)
-                )
-                lines += [f"{one.frequency}: {name}: {told}"]
+                chosen = options if name == called else options.model_copy(update={"levels": ()})
+                made, calibration, told = _fit_twice(forecaster, one, chosen, machine, where_fitted)
+                forecasts = made.forecast(one)
+                lines += [f"{one.frequency}: {name}: {line}" for line in told]
                 if name == called:
                     fitted[one.frequency] = made
+                if calibration is not None:
+                    calibrations[one.frequency] = calibration
+                    forecasts = calibration.around(forecasts, one)
+                table = forecast_table(one, forecasts, column=name)
+                own.append(table.select("unique_id", "ds", *columns_of(name, table.columns)))
             tables.append(
                 pl.concat([own[0], *(part.select(part.columns[-1]) for part in own[1:])], how="horizontal")
             )
     card = Card(run=called, forecaster=main, frequencies=frequencies, covariates=covariates)
-    return Outcome(pl.concat(tables), card, fitted, lines)
+    return Outcome(pl.concat(tables), card, fitted, calibrations, lines)
 
 
 def _choose(sets: tuple[SeriesSet, ...], covariates: CovariatesConfig) -> Forecaster:
@@ -163,8 +175,8 @@ def _choose(sets: tuple[SeriesSet, ...], covariates: CovariatesConfig) -> Foreca
 
 def _fit_twice(
     forecaster: Forecaster, series: SeriesSet, options: TableOptions, machine: Machine, scratch: Path
-) -> tuple[Fitted, str]:
-    """Fitted on everything, and how it does on the last horizon after a fit without it."""
+) -> tuple[Fitted, Calibration | None, list[str]]:
+    """Fitted on everything, its intervals if asked for, and how it does on the last horizon without it."""
     values = {"max_steps": options.max_steps, "seed": options.seed, "log_every": options.max_steps}
     training = Training.parse({**TRAINING, **values}, "the default training")
 
@@ -175,12 +187,21 @@ def _fit_twice(
         return forecaster.fit(part, valid=None, fitting=fitting)
 
     train, valid = train_and_valid(series)
-    told = "no series is long enough to be scored on its last horizon"
+    lines, calibration = ["no series is long enough to be scored on its last horizon"], None
     if len(train):
-        scores = score(fit(train, "scored").forecast(train).values_NH, valid, history=train)
+        forecasts = fit(train, "scored").forecast(train)
+        scores = score(forecasts.values_NH, valid, history=train)
         told = ", ".join(f"{key} {value:.3f}" for key, value in scores.items())
-        told += f" on the last {series.config.horizon} points of {len(train)} series"
-    return fit(series, "whole"), told
+        lines = [f"{told} on the last {series.config.horizon} points of {len(train)} series"]
+    if options.levels and len(train):
+        last = Window(train, valid, forecasts)
+        calibration, told = calibrated(last, options.levels, fit=lambda part: fit(part, "backtest"))
+        lines.append(told)
+    elif options.levels:
+        raise UserError(
+            f"{series.frequency}: {lines[0]}, so intervals have no errors to stand on; leave levels out"
+        )
+    return fit(series, "whole"), calibration, lines
 
 
 def _check_horizon(sets: tuple[SeriesSet, ...], where: str) -> None:

@@ -41,6 +41,8 @@ class Fitting:
     scratch: Path
     tracker: Run
     label: str
+    model: Path | None = None
+    """The folder of the forecast run that the recipe names, if any."""
 
 
 class Fitted(Protocol):

@@ -1,18 +1,21 @@
 """Forecasters on disk, and forecasts as tables in long format.
 
-A folder holds forecaster.json and, of trained ones, members/<frequency>.safetensors; `load_forecaster`
-gives it back, ready for new series.
+A folder holds forecaster.json, of trained ones members/<frequency>.safetensors, and calibration.json where
+its intervals are conformal; `load_forecaster` gives it back, ready for new series.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import Field
 
 from seedbed.config import Strict, UserError
 from seedbed.forecasting import Forecaster
+from seedbed.forecasting.calibration_file import read_calibrations, write_calibrations
+from seedbed.forecasting.conformal import Calibration
 from seedbed.forecasting.fitting import Fitted, Forecasts
 from seedbed.forecasting.panels import (
     Counts,
@@ -41,13 +44,16 @@ class Card(Strict):
     forecaster: Forecaster
     frequencies: dict[str, FrequencyConfig]
     covariates: CovariatesConfig = NO_COVARIATES
+    calibration: str | None = Field(None, description="sha256 of calibration.json; null: there is none")
 
 
 class SavedForecaster:
-    """A fitted forecaster of one or several frequencies."""
+    """A fitted forecaster of one or several frequencies, with its calibration where it has one."""
 
-    def __init__(self, card: Card, fitted: Mapping[str, Fitted]) -> None:
-        self.card, self._fitted = card, fitted
+    def __init__(
+        self, card: Card, fitted: Mapping[str, Fitted], calibrations: Mapping[str, Calibration]
+    ) -> None:
+        self.card, self.fitted, self._calibrations = card, fitted, calibrations
 
     def forecast(
         self,
@@ -84,21 +90,33 @@ class SavedForecaster:
         sets, counts = gather([table], rules, sieve=sieve)
         tables = []
         for one in sets:
-            forecasts = self._fitted[one.frequency].forecast(one)
+            forecasts = self.fitted[one.frequency].forecast(one)
+            if one.frequency in self._calibrations:
+                forecasts = self._calibrations[one.frequency].around(forecasts, one)
             tables.append(forecast_table(one, forecasts, column=self.card.run))
         return pl.concat(tables, how="diagonal"), counts
 
 
-def save_forecaster(folder: Path, card: Card, fitted: Mapping[str, Fitted]) -> None:
+def save_forecaster(
+    folder: Path,
+    card: Card,
+    fitted: Mapping[str, Fitted],
+    calibrations: Mapping[str, Calibration] | None = None,
+) -> None:
     """Write what `load_forecaster` reads."""
-    (folder / WEIGHTS).mkdir(parents=True, exist_ok=True)
+    weights = folder / WEIGHTS
+    weights.mkdir(parents=True, exist_ok=True)
+    for name, one in fitted.items():
+        one.save(weights / f"{name}.safetensors")
+    if not any(weights.iterdir()):
+        weights.rmdir()
+    if calibrations:
+        card = card.model_copy(
+            update={"calibration": write_calibrations(folder, calibrations, weights=weights)}
+        )
     # keys unsorted: the order of the frequencies is the order of the forecasts
     text = json.dumps(card.model_dump(mode="json"), indent=1, ensure_ascii=False)
     (folder / CARD).write_text(text + "\n", encoding="utf-8")
-    for name, one in fitted.items():
-        one.save(folder / WEIGHTS / f"{name}.safetensors")
-    if not any((folder / WEIGHTS).iterdir()):
-        (folder / WEIGHTS).rmdir()
 
 
 def load_forecaster(folder: Path) -> SavedForecaster:
@@ -113,7 +131,8 @@ def load_forecaster(folder: Path) -> SavedForecaster:
         if card.forecaster.name == "nbeats" and not weights.is_file():
             raise UserError(f"{weights}: no such file; make the run again: dvc repro forecast@{card.run}")
         fitted[name] = card.forecaster.load(weights, config)
-    return SavedForecaster(card, fitted)
+    calibrations = read_calibrations(folder, digest=card.calibration, weights=folder / WEIGHTS)
+    return SavedForecaster(card, fitted, calibrations)
 
 
 def forecast_table(series: SeriesSet, forecasts: Forecasts, *, column: str) -> "pl.DataFrame":
@@ -138,3 +157,9 @@ def forecast_table(series: SeriesSet, forecasts: Forecasts, *, column: str) -> "
             **{name: values_NH.reshape(-1) for name, values_NH in columns.items()},
         }
     )
+
+
+def columns_of(name: str, columns: Sequence[str]) -> list[str]:
+    """Of a table's columns the forecast called `name` and the ends of its intervals."""
+    ends = (f"{name}-lo-", f"{name}-hi-")
+    return [column for column in columns if column == name or column.startswith(ends)]

@@ -5,6 +5,8 @@ As in `forecasts`: the last axis is time, nan is a gap and left out. A level is 
 Shape legend: ... any leading axes, H horizon, Q quantiles.
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -60,14 +62,32 @@ def pinball(actual: ArrayLike, quantile: ArrayLike, *, q: float) -> Floats:
     return mean_known(np.maximum(q * above_H, (q - 1) * above_H))
 
 
-def crps(actual: ArrayLike, quantiles: ArrayLike, *, q: ArrayLike) -> Floats:
+Spacing = Literal["even", "known"]
+"""What a quantile stands for in `crps`.
+
+even: each for the same share, as in utilsforecast: right for q = (i - 1/2) / Q. known: for the probabilities
+that are nearer to it than to another, so that ends of a few intervals, which lie unevenly, count as they lie.
+Of evenly spaced ones both are the same.
+"""
+
+
+def crps(actual: ArrayLike, quantiles: ArrayLike, *, q: ArrayLike, spacing: Spacing = "even") -> Floats:
     """Continuous ranked probability score from quantiles (Q, ..., H) at `q` (Q,), in the series' unit.
 
-    Twice the mean pinball loss, which becomes the CRPS as evenly spaced quantiles become many (Gneiting and
-    Ranjan 2011, section 2); of a single value it is the absolute error. utilsforecast's mqloss is half of it,
-    its scaled_crps this over the mean |y|.
+    Twice the mean pinball loss, which becomes the CRPS as quantiles become many (Gneiting and Ranjan 2011,
+    section 2); of a single value it is the absolute error. With q = (i - 1/2) / Q it is to the digit the CRPS
+    of the Q values as an ensemble (properscoring's crps_ensemble; Broecker 2012). utilsforecast's mqloss is
+    half of it, its scaled_crps this over the mean |y|.
     """
     levels_Q, forecasts_QH = np.asarray(q, np.float64), np.asarray(quantiles, np.float64)
     assert len(levels_Q) == len(forecasts_QH) > 0, (levels_Q.shape, forecasts_QH.shape)
     losses = [pinball(actual, one, q=float(at)) for at, one in zip(levels_Q, forecasts_QH, strict=True)]
-    return np.asarray(2 * np.mean(losses, axis=0), np.float64)[()]
+    weights_Q = None if spacing == "even" else shares(levels_Q)
+    return np.asarray(2 * np.average(losses, axis=0, weights=weights_Q), np.float64)[()]
+
+
+def shares(q: Floats) -> Floats:
+    """(Q,) of ascending probabilities the length of what is nearer to each than to another, within 0..1."""
+    assert bool(np.all(np.diff(q) > 0)), q
+    edges = np.concatenate([[0.0], (q[1:] + q[:-1]) / 2, [1.0]])
+    return np.asarray(np.diff(edges), np.float64)

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seedbed.config import UserError, load_yaml
-from seedbed.recipes import COMPOSED, LOCK, PARAMS, Lock, digest
+from seedbed.recipes import COMPOSED, LOCK, PARAMS, TRANSFER, Lock, digest
 from seedbed.workspace import write_atomically
 
 HEADER = (
@@ -35,14 +35,15 @@ def compose_all(root: Path) -> dict[str, Any]:
     """The whole tree, composed run by run."""
     params = load_yaml(root / PARAMS)
     params = _mapping(params, PARAMS)
-    unknown = sorted(set(params) - {*COMPOSED, "set"})
+    known_keys = [*COMPOSED, TRANSFER, "set"]
+    unknown = sorted(set(params) - set(known_keys))
     if unknown:
         raise UserError(
-            f"{PARAMS}: {unknown[0]}: unknown key; known keys: {', '.join([*COMPOSED, 'set'])}; rename it"
+            f"{PARAMS}: {unknown[0]}: unknown key; known keys: {', '.join(known_keys)}; rename it"
         )
     settings = _mapping(params.get("set") or {}, f"{PARAMS}: set")
     for verb, runs in settings.items():
-        known = [] if verb not in COMPOSED else params.get(verb) or {}
+        known = [] if verb not in COMPOSED else _entries(params, verb)
         for name in _mapping(runs, f"{PARAMS}: set.{verb}") if verb != "evaluate" else ():
             if name not in known:
                 raise UserError(
@@ -55,7 +56,7 @@ def compose_all(root: Path) -> dict[str, Any]:
                 root, verb, str(params.get(verb) or "default"), {}, settings.get(verb) or {}
             )
             continue
-        entries = _mapping(params.get(verb) or {}, f"{PARAMS}: {verb}")
+        entries = _entries(params, verb)
         of_verb = _mapping(settings.get(verb) or {}, f"{PARAMS}: set.{verb}")
         tree[verb] = {
             str(name): compose_run(
@@ -70,16 +71,37 @@ def compose_all(root: Path) -> dict[str, Any]:
     return tree
 
 
+def _entries(params: Values, verb: str) -> dict[str, Any]:
+    """The runs of a verb with their links; forecast's are those under `transfer` too, each with its model."""
+    entries = _mapping(params.get(verb) or {}, f"{PARAMS}: {verb}")
+    if verb != "forecast":
+        return entries
+    transfers = _mapping(params.get(TRANSFER) or {}, f"{PARAMS}: {TRANSFER}")
+    for name, links in transfers.items():
+        if name in entries:
+            raise UserError(f"{PARAMS}: {TRANSFER}.{name}: is under forecast too; leave one of them out")
+        if not _mapping(links, f"{PARAMS}: {TRANSFER}.{name}").get("model"):
+            raise UserError(
+                f"{PARAMS}: {TRANSFER}.{name}: no model; name the forecast run whose members it takes"
+            )
+    for name, links in entries.items():
+        if "model" in (links or {}):
+            raise UserError(
+                f"{PARAMS}: forecast.{name}.model: a run with another's members stands under {TRANSFER}, "
+                "where DVC sees what it depends on; move it there"
+            )
+    return entries | transfers
+
+
 def compose_with_overrides(root: Path, verb: str, run: str, overrides: Sequence[str]) -> Lock:
     """The tree with the command line's `key=value` overrides on one run: the same composition, checked."""
     tree = compose_all(root)
     params = load_yaml(root / PARAMS)
     settings = (params.get("set") or {}).get(verb) or {}
-    links = {} if verb == "evaluate" else (params.get(verb) or {}).get(run)
+    entries = {} if verb == "evaluate" else _entries(params, verb)
+    links = {} if verb == "evaluate" else entries.get(run)
     if links is None:
-        raise UserError(
-            f"{verb} {run}: no such run in {PARAMS}; known: {', '.join(params.get(verb) or {}) or 'none'}"
-        )
+        raise UserError(f"{verb} {run}: no such run in {PARAMS}; known: {', '.join(entries) or 'none'}")
     own = settings if verb == "evaluate" else settings.get(run) or {}
     values = _flatten(own) | _parse(overrides, f"{verb} {run}")
     name = str(params.get(verb) or "default") if verb == "evaluate" else run

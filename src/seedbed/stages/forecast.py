@@ -14,7 +14,7 @@ import numpy as np
 from seedbed.forecasting import ForecastRecipe
 from seedbed.forecasting.backtest import Window, backtest, cross_validation
 from seedbed.forecasting.backtest import scores as backtest_scores
-from seedbed.forecasting.conformal import with_intervals
+from seedbed.forecasting.conformal import Calibration, calibrate
 from seedbed.forecasting.fitting import Curve, Fitted, Fitting, score
 from seedbed.forecasting.panels import SeriesSet
 from seedbed.forecasting.saved import Card, forecast_table, save_forecaster
@@ -26,11 +26,12 @@ from seedbed.workspace import Workspace, write_json
 
 def inputs(recipe: ForecastRecipe) -> list[tuple[str, str]]:
     """The artifacts this stage reads."""
-    return [("fetch", recipe.source)]
+    models = [] if recipe.model is None else [("forecast", recipe.model)]
+    return [("fetch", recipe.source), *models]
 
 
 def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
-    """Write forecasts, forecaster, metrics.json, panel.json, curves.csv and a backtest's table."""
+    """Write forecasts, forecaster, calibration, metrics.json, panel.json, curves.csv, a backtest's table."""
     import polars as pl
 
     panel = recipe.panel.load(
@@ -44,6 +45,7 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
     scores: dict[str, dict[str, float]] = {}
     sizes: dict[str, int] = {}
     tested: dict[str, list[Window]] = {}
+    calibrations: dict[str, Calibration] = {}
     with open_run(workspace) as tracker:
         parts = zip(panel.sets("train"), panel.valid(), panel.sets("history"), strict=True)
         for train, valid, history in parts:
@@ -67,7 +69,8 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
             sizes[name] = len(train)
             forecasts = fitted[name].forecast(history)
             if recipe.conformal is not None:
-                forecasts = with_intervals(forecasts, history, tested[name], recipe.conformal)
+                calibrations[name] = calibrate(tested[name], recipe.conformal, frequency=name)
+                forecasts = calibrations[name].around(forecasts, history)
             tables.append(forecast_table(history, forecasts, column=workspace.run))
         metrics = _metrics(scores, sizes, tested)
         tracker.log_metrics(metrics)
@@ -83,7 +86,7 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
                 frequencies=recipe.panel.frequencies,
                 covariates=recipe.panel.covered(),
             )
-            save_forecaster(out, card, fitted)
+            save_forecaster(out, card, fitted, calibrations)
             write_json(out / "metrics.json", metrics)
             write_json(out / "panel.json", panel.facts())
             write_card(
@@ -115,7 +118,8 @@ def _fit(
         # curves of further fits stand beside those of the first, not among them
         run_of_fit = tracker if part == "valid" else stack.enter_context(tracker.child(part))
         scratch: Path = workspace.scratch / series.frequency / part
-        fitting = Fitting(recipe.training, workspace.machine, scratch, run_of_fit, label)
+        model = None if recipe.model is None else workspace.input("forecast", recipe.model)
+        fitting = Fitting(recipe.training, workspace.machine, scratch, run_of_fit, label, model)
         return recipe.forecaster.fit(series, valid=valid, fitting=fitting)
 
 

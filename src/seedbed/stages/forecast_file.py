@@ -12,7 +12,7 @@ from seedbed.forecasting.direct import TableOptions, forecast_once, matched
 from seedbed.forecasting.panels import read_tables
 from seedbed.forecasting.panels.checks import Sieve
 from seedbed.forecasting.panels.tables import find_files
-from seedbed.forecasting.saved import load_forecaster, save_forecaster
+from seedbed.forecasting.saved import columns_of, load_forecaster, save_forecaster
 from seedbed.workspace import remove
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
         if options.model is None:
             alone = machine.model_copy(update={"devices": 1, "num_nodes": 1})
             made = forecast_once(table, options, where=name, machine=alone)
-            save_forecaster(staging, made.card, made.fitted)
+            save_forecaster(staging, made.card, made.fitted, made.calibrations)
             forecasts, lines = made.forecasts, made.lines
         else:
             forecasts, lines = _forecast_saved(table, options, where=name)
@@ -78,7 +78,7 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
 def _forecast_saved(
     table: "pl.DataFrame", options: FileOptions, *, where: str
 ) -> tuple["pl.DataFrame", list[str]]:
-    for key in ("step", "horizon", "seasonality", "past", "future", "static", "calendar"):
+    for key in ("step", "horizon", "seasonality", "levels", "past", "future", "static", "calendar"):
         if getattr(options, key):
             raise UserError(
                 f"forecast {where}: {key} is the saved forecaster's own; leave {key}= out, or model="
@@ -94,7 +94,7 @@ def _forecast_saved(
     forecasts, counts = saved.forecast_counted(table, sieve=sieve, gaps=options.gaps)
     lines = [f"{counts.series} series by {saved.card.run} of {options.model}", *counts.lines()]
     lines += unread(table, saved.card.covariates, saved=True)
-    return forecasts.select("unique_id", "ds", saved.card.run), lines
+    return forecasts.select("unique_id", "ds", *columns_of(saved.card.run, forecasts.columns)), lines
 
 
 def _read(path: Path) -> "pl.DataFrame":
