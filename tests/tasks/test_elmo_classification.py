@@ -81,8 +81,8 @@ def test_keeps_the_contract_of_learners(backbone: Path, pair: bool) -> None:
     check_learner(
         lambda: learner_of(backbone, layer_norm=True),
         batch,
-        steps=90,
-        learning_rate=2e-2,
+        steps=200,
+        learning_rate=4e-3,
         without_gradient=frozen,
     )
 
