@@ -17,7 +17,7 @@ def test_weighted_scores_equal_scikit_learn_on_the_repeated_examples():
     drawn = rng.integers(0, 60, 60)
     weights = np.bincount(drawn, minlength=60).astype(float)[None]
     values = classification.statistic(run)(weights)
-    assert values.shape == (1, 2, 5 + 9)
+    assert values.shape == (1, 2, 5 + 2 + 9)
     for seed in range(2):
         actual, guess = run.labels_N[drawn], run.predicted_SN[seed][drawn]
         macro = oracle.precision_recall_fscore_support(actual, guess, average="macro", zero_division=0)
@@ -26,9 +26,11 @@ def test_weighted_scores_equal_scikit_learn_on_the_repeated_examples():
             *macro[:3],
             oracle.matthews_corrcoef(actual, guess),
         ]
-        np.testing.assert_allclose(values[0, seed, :5], expected)
         each = oracle.precision_recall_fscore_support(actual, guess, labels=[0, 1, 2], zero_division=0)
-        np.testing.assert_allclose(values[0, seed, 5:], np.concatenate(each[:3]))
+        last = each[2][-1]
+        expected += [last, (expected[0] + last) / 2]
+        np.testing.assert_allclose(values[0, seed, :7], expected)
+        np.testing.assert_allclose(values[0, seed, 7:], np.concatenate(each[:3]))
 
 
 def scored(run):
