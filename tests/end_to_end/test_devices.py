@@ -49,3 +49,24 @@ def test_sharded_and_whole_give_the_same_model(project: Path) -> None:
     networks = [AutoModel.from_pretrained(path) for path in (whole, folder.parent)]
     for one, other in zip(*(network.parameters() for network in networks), strict=True):
         assert (one - other).abs().max() < 1e-5
+
+
+def test_members_of_an_ensemble_are_spread_over_the_devices(project: Path) -> None:
+    """One process and two write the same forecasts, up to what is left of tensors after whole vectors."""
+    import polars as pl
+
+    words = ("forecast", "nbeats_generic-classics", "training.max_steps=6")
+    ends = {"PYTHONPATH": str(project / "src"), "OMP_NUM_THREADS": "1"}
+    run(project, "dvc", "repro", "fetch@classics")
+    tables = []
+    for machine in ("local", "ddp.yaml"):
+        run(project, "seedbed", *words, SEEDBED_MACHINE=machine, **ends)
+        [folder] = (project / ".scratch/forecast").iterdir()
+        spread = sorted(path.name for path in folder.rglob("members_*"))
+        assert bool(spread) == (machine == "ddp.yaml")
+        tables.append(pl.read_parquet(folder / "out/forecasts.parquet"))
+        folder.rename(project / f"left-{machine}")
+    one, two = (table.drop("cutoff", "frequency") for table in tables)
+    assert one.select("unique_id", "ds").equals(two.select("unique_id", "ds"))
+    name = "nbeats_generic-classics"
+    assert two[name].to_list() == pytest.approx(one[name].to_list(), rel=1e-4)
