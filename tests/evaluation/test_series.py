@@ -44,7 +44,7 @@ def test_owa_is_the_ratio_of_means_and_naive2_is_one():
     assert set(counts.values()) == {8}
     names, draws, _ = series.draw(naive2, naive2, "yearly", resamples=50, seed=0)
     np.testing.assert_array_equal(draws.draws_BSM[:, 0, names.index("owa")], 1)
-    assert draws.n == 4
+    assert draws.n == 8
 
 
 def test_undefined_scores_leave_only_themselves_out():

@@ -82,7 +82,7 @@ def test_who_waits_can_be_stopped_and_tells_of_folders_it_cannot_see(
     shares = Shares.of(2, together=None, fitting=fitting(tmp_path))
     shares.add(shares.own[0], {"weight": torch.zeros(1)}, [])
     monkeypatch.setattr(spreading, "UNSEEN_SECONDS", 0.0)
-    with pytest.raises(UserError, match="does not see .*members_2_to_2, where process 1 keeps"):
+    with pytest.raises(UserError, match=r"does not see .*members_2_to_2, where process 1 keeps"):
         shares.whole()
     (tmp_path / "members_2_to_2").mkdir()
     monkeypatch.setattr(spreading, "LOOK_SECONDS", 0.0)

@@ -199,7 +199,7 @@ def rank_chart(panel: PanelResult, metric: str) -> Chart | None:
         [(one.forecaster, one.rank, figures.colour(0)) for one in ranks],
         title=f"Mean ranks on {panel.panel} by {metric}, lower is better",
         places=2,
-        reference=ranks[0].rank.high,
+        reference=ranks[0].rank.high if math.isfinite(ranks[0].rank.high) else None,
     )
     return Chart(f"Mean rank of {len(ranks)} over {ranks[0].rank.n:,} series; lower is better", svg)
 

@@ -1,4 +1,4 @@
-"""Members of an ensemble over processes: each process trains its own alone, and all meet in the scratch folder.
+"""Members of an ensemble over processes: each trains its own alone, and all meet in the scratch folder.
 
 Members share no weight, so nothing is exchanged while they learn. A process hands its members over as a file;
 whoever needs them waits for it. A process that dies takes nothing from the others: their checkpoints and
@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -41,7 +42,7 @@ def divide(members: int, *, together: int | None, world_size: int) -> list[Part]
     """The parts in the order of the members: shares of processes differ by one member at most."""
     edges = [members * rank // world_size for rank in range(world_size + 1)]
     parts = []
-    for rank, (first, last) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for rank, (first, last) in enumerate(pairwise(edges)):
         size = together or max(last - first, 1)
         for start in range(first, last, size):
             end = min(start + size, last)

@@ -54,7 +54,8 @@ def run(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> None:
             tracker.log_artifact(out / "tables")
             register(tracker, findings)
     for v in findings.headline:
-        print(f"{v.task}: {v.words} (P {v.p_better:.3f}, n {v.difference.n})")
+        sure = "too few" if v.outcome == "too few" else f"P {v.p_better:.3f}"
+        print(f"{v.task}: {v.words} ({sure}, n {v.difference.n})")
 
 
 def find(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> Findings:

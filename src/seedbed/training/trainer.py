@@ -192,7 +192,7 @@ def _trained(state: checkpoint.Progress, recipe: Training) -> Trained:
 
 
 def _lightning_trainer(
-    recipe: Training, plan: Plan, machine: Machine, bookkeeper: Bookkeeper, *, alone: bool
+    recipe: Training, plan: Plan, machine: Machine, bookkeeper: Bookkeeper, *, alone: bool = False
 ) -> pl.Trainer:
     trainer = pl.Trainer(
         accelerator=machine.accelerator,
