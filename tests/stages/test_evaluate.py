@@ -14,9 +14,11 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from seedbed.config import Machine
+from seedbed.data import spool
 from seedbed.evaluation import EvaluateRecipe
 from seedbed.forecasting import LongConfig
-from seedbed.stages import evaluate
+from seedbed.forecasting.panels import pieces
+from seedbed.stages import evaluate, evaluate_panels
 from seedbed.tasks import Example, TaskFacts
 from seedbed.tasks.prediction import write_facts
 from seedbed.tasks.topics import TopicsConfig
@@ -119,7 +121,7 @@ def make(root: Path) -> tuple[Workspace, Any]:
     write_json(pretrain / "metrics.json", {"valid/loss": 5.5})
     topics = TopicsConfig(name="topics", num_train=2, num_valid=2, num_test=2)
     finetune = SimpleNamespace(backbone="electra", corpus="docs", task=topics, seeds=(0, 1))
-    forecast = SimpleNamespace(source="classics", panel=PANEL)
+    forecast = SimpleNamespace(source="classics", panel=PANEL, forecaster=SimpleNamespace(name="x"))
     lock = SimpleNamespace(
         preprocess={"docs": None},
         tokenize={"docs-wp": SimpleNamespace(corpus="docs")},
@@ -266,22 +268,44 @@ def test_only_this_stage_makes_the_key_to_the_test_split() -> None:
 def test_a_source_with_two_horizons_is_two_panels(done: Any) -> None:
     workspace, lock = done
     config = {"name": "long", "frequencies": {"yearly": {"step": "1y", "horizon": 2, "seasonality": 1}}}
-    short = SimpleNamespace(source="classics", panel=LongConfig.parse(config, "panel"))
+    kind = SimpleNamespace(name="nbeats")
+    short = SimpleNamespace(source="classics", panel=LongConfig.parse(config, "panel"), forecaster=kind)
     both = SimpleNamespace(**vars(lock))
     both.forecast = {**lock.forecast, "nbeats-classics": short}
     key = evaluate.TestSplit(opened_by="a test")
-    found = list(evaluate._forecasted(workspace, both, key))
-    assert [[run.forecaster for run in runs] for runs, _ in found] == [
+    found = list(evaluate_panels.scored_panels(workspace, RECIPE, both, key))
+    assert [[run.forecaster for run in runs] for _, runs, _ in found] == [
         ["naive2-classics", "seasonal_naive-classics"],
         ["nbeats-classics", "naive2-classics-2", "seasonal_naive-classics-2"],
     ]
 
 
+def test_a_panel_in_pieces_is_scored_as_one(done: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two series to a piece, rows in files: the same errors, points and rows."""
+    workspace, lock = done
+    key = evaluate.TestSplit(opened_by="a test")
+    [(_, whole, _)] = evaluate_panels.scored_panels(workspace, RECIPE, lock, key)
+    monkeypatch.setattr(pieces, "PIECE_POINTS", 60)
+    monkeypatch.setattr(spool, "ROWS_IN_MEMORY", 10)
+    [(panel, parts, _)] = evaluate_panels.scored_panels(workspace, RECIPE, lock, key)
+    assert [len(piece.test) for piece in pieces.tested(panel, key)] == [2, 2, 2]
+    for one, other in zip(parts, whole, strict=True):
+        assert one.forecaster == other.forecaster and one.errors.equals(other.errors)
+        for name in ("actual_NH", "forecast_NH", "scale_N"):
+            np.testing.assert_array_equal(getattr(one.points, name), getattr(other.points, name))
+        assert isinstance(one.joined, pl.LazyFrame) and isinstance(other.joined, pl.DataFrame)
+        assert one.joined.collect().equals(other.joined)
+        assert one.rows("국가-3").equals(other.rows("국가-3")) and one.rows("국가-3").height == 4
+
+
 def test_columns_that_are_scored() -> None:
     keys = ["unique_id", "ds", "cutoff", "frequency"]
-    assert evaluate.forecasters([*keys, "nbeats", "member-0"], "nbeats") == ["nbeats"]
-    assert evaluate.forecasters([*keys, "forecast"], "nbeats") == ["forecast"]
-    assert evaluate.forecasters([*keys, "ets", "ets-lo-80", "ets-hi-80", "lo-9"], "x") == ["ets", "lo-9"]
+    assert evaluate_panels.forecasters([*keys, "nbeats", "member-0"], "nbeats") == ["nbeats"]
+    assert evaluate_panels.forecasters([*keys, "forecast"], "nbeats") == ["forecast"]
+    assert evaluate_panels.forecasters([*keys, "ets", "ets-lo-80", "ets-hi-80", "lo-9"], "x") == [
+        "ets",
+        "lo-9",
+    ]
 
 
 def test_the_baselines_stand_beside_every_panel(done: Any) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 import polars as pl
 
@@ -12,6 +13,7 @@ from seedbed.evaluation.comparisons import Verdict, compare, corrected
 from seedbed.evaluation.exchange import exchange
 from seedbed.evaluation.findings import ALL, PanelResult, Scored, SeriesResult, TextResult
 from seedbed.evaluation.intervals import Draws, Estimate, estimates, of_defined
+from seedbed.evaluation.origins import Origins, compare_origins, shares
 from seedbed.evaluation.predicted import Predicted
 from seedbed.evaluation.randomisation import holm, more_seeds
 from seedbed.evaluation.series import Forecasted
@@ -88,9 +90,17 @@ def _text_verdicts(
 
 
 def assess_panel(
-    runs: Sequence[Forecasted], history: pl.DataFrame, recipe: EvaluateRecipe
+    runs: Sequence[Forecasted],
+    history: pl.DataFrame,
+    recipe: EvaluateRecipe,
+    *,
+    backtests: Mapping[str, Origins] = MappingProxyType({}),
+    horizons: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[PanelResult, list[Verdict]]:
-    """Scores of every forecaster of one panel, over all series and by frequency, and the verdicts."""
+    """Scores of every forecaster of one panel, over all series and by frequency, and the verdicts.
+
+    `backtests` by forecaster, of those that have one, are compared series by series.
+    """
     panel = runs[0].panel
     naive2 = next((run for run in runs if fnmatchcase(run.forecaster, recipe.naive2)), None)
     scopes = [ALL, *runs[0].frequencies()]
@@ -118,6 +128,11 @@ def assess_panel(
     ordered = [result.forecasts for result in results]
     named = {run.forecaster: run for run in runs}
     asked = _pairs(sorted(named), recipe)
+    by_series = [
+        compare_origins(backtests[a], backtests[b], names=(a, b), panel=panel, horizons=horizons)
+        for a, b in asked
+        if a in backtests and b in backtests
+    ]
     found = PanelResult(
         panel,
         history,
@@ -138,6 +153,8 @@ def assess_panel(
             for test in contests.tests(named[a], named[b], scope=scope, frequency=_frequency(scope))
         ],
         wins=[contests.wins(named[a], named[b], panel=panel) for a, b in asked],
+        by_series=by_series,
+        shares=[share for one in by_series for share in shares(one, confidence=recipe.confidence)],
     )
     return found, verdicts
 

@@ -68,7 +68,7 @@ def band_level(run: Forecasted) -> int:
 
 
 def _of_series(run: Forecasted, unique_id: str) -> pl.DataFrame:
-    return run.joined.filter(pl.col("unique_id") == unique_id)
+    return run.rows(unique_id)
 
 
 def _date(date: object, frequency: str) -> str:

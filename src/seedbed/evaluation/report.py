@@ -263,6 +263,12 @@ def _panel(panel: PanelResult) -> dict[str, object]:
         "calibration": panel_charts.calibration_chart(panel, colours),
         "intervals": [one for one in panel.slices if one.by == "level"],
         "tests": [test for test in panel.tests if test.horizon == 0],
+        "shares": list(
+            zip(
+                *([one for one in panel.shares if one.correction == name] for name in ("bh", "holm")),
+                strict=True,
+            )
+        ),
     }
 
 
