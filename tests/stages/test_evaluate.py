@@ -15,8 +15,11 @@ from mlflow.tracking import MlflowClient
 
 from seedbed.config import Machine
 from seedbed.data import spool
-from seedbed.evaluation import EvaluateRecipe
+from seedbed.evaluation import EvaluateRecipe, Pair
+from seedbed.evaluation.assess import assess_panel
 from seedbed.forecasting import LongConfig
+from seedbed.forecasting.backtest import BacktestConfig, backtest, cross_validation
+from seedbed.forecasting.baselines import FittedBaseline, NaiveConfig
 from seedbed.forecasting.panels import pieces
 from seedbed.stages import evaluate, evaluate_panels
 from seedbed.tasks import Example, TaskFacts
@@ -296,6 +299,35 @@ def test_a_panel_in_pieces_is_scored_as_one(done: Any, monkeypatch: pytest.Monke
         assert isinstance(one.joined, pl.LazyFrame) and isinstance(other.joined, pl.DataFrame)
         assert one.joined.collect().equals(other.joined)
         assert one.rows("국가-3").equals(other.rows("국가-3")) and one.rows("국가-3").height == 4
+
+
+def test_a_run_with_a_backtest_is_tested_within_each_series(done: Any, tmp_path: Path) -> None:
+    """Against the baseline beside it on the same origins; Naive2, a run without a backtest, is left out."""
+    workspace, lock = done
+    folder = workspace.input("forecast", "nbeats-classics")
+    plan = BacktestConfig(windows=6, step=2)
+    fitted = FittedBaseline(NaiveConfig(name="naive"))
+    [history] = PANEL.load(workspace.input("fetch", "classics")).sets("history")
+    table = cross_validation(backtest(history, plan, fit=lambda *_: fitted), column="nbeats-classics")
+    path = folder / "cross_validation.parquet"
+    table.with_columns(pl.col("y").alias("nbeats-classics") + 0.1).write_parquet(path)
+    runs = {name: SimpleNamespace(**vars(one), backtest=plan) for name, one in lock.forecast.items()}
+    try:
+        key = evaluate.TestSplit(opened_by="a test")
+        asked = RECIPE.model_copy(update={"forecast": (Pair(a="nbeats*", b="*naive*"),)})
+        [(panel, found, backtests)] = evaluate_panels.scored_panels(
+            workspace, asked, SimpleNamespace(**vars(lock) | {"forecast": runs}), key
+        )
+    finally:
+        path.unlink()
+    assert set(backtests) == {"nbeats-classics", "seasonal_naive-classics"}
+    nothing = panel.history_of([])
+    result, _ = assess_panel(found, nothing, asked, backtests=backtests, horizons={"yearly": 4})
+    [tests] = result.by_series
+    assert tests.height == 6 and set(tests["n"]) == {6} and set(tests["overlap"]) == {2}
+    assert (tests["statistic"].drop_nans() < 0).all() and {one.correction for one in result.shares} == {
+        "none", "holm", "bh"
+    }  # fmt: skip
 
 
 def test_columns_that_are_scored() -> None:
