@@ -227,8 +227,8 @@ class NBEATSForecasterConfig(Strict):
                     yield windows.before(valid, first, count)
 
         members = len(self.plan(horizon=1, seed=0))
-        shares = Shares.of(members, together=self.together, fitting=fitting)
-        for own_part in shares.own:
+        spread = Shares.of(members, together=self.together, fitting=fitting)
+        for own_part in spread.own:
             horizon, label = series.config.horizon, own_part.label
             part = EnsembleForecaster(
                 self, horizon=horizon, seed=training.seed, only=own_part.only, facts=facts
@@ -251,12 +251,12 @@ class NBEATSForecasterConfig(Strict):
                     scratch=fitting.scratch / label,
                     tracker=tracker,
                     label=f"{fitting.label} {label}".strip(),
-                    alone=shares.alone,
+                    alone=spread.alone,
                 )
-            shares.add(own_part, part.state_dict(), trained.curves)
-        state, curves = shares.whole()
+            spread.add(own_part, part.state_dict(), trained.curves)
+        state, curves = spread.whole()
         learner = (
-            part if len(shares.parts) == 1 else self.build(series.config, seed=training.seed, facts=facts)
+            part if len(spread.parts) == 1 else self.build(series.config, seed=training.seed, facts=facts)
         )
         learner.load_state_dict(state)
         return FittedNBEATS(learner, lookback=lookback, curves=curves)
