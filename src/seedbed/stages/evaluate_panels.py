@@ -69,7 +69,9 @@ def scored_panels(
                 if forecaster not in found:
                     found[forecaster] = Gathering(scratch / "scored" / forecaster)
                 found[forecaster].add(scored)
-            for name, one in beside.items() if plan is not None else ():
+            if plan is None:
+                continue
+            for name, one in beside.items():
                 means = Means(name, workspace.machine, workspace.scratch / name)
                 errors.setdefault(name, []).extend(backtest_beside(one, piece.history, plan, means=means))
         backtests = {
