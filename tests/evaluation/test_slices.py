@@ -66,7 +66,7 @@ def test_crps_by_horizon_and_of_all(nbeats: Forecasted) -> None:
     yearly = found["yearly", "level", 0, "crps", 0].estimate
     every = found["all", "level", 0, "crps", 0].estimate
     assert every.value == pytest.approx((whole.value + yearly.value) / 2)
-    assert (whole.n, yearly.n, every.n) == (4, 4, 8)
+    assert (whole.n, yearly.n, every.n) == (8, 8, 16)
     covered = [found[scope, "level", 0, "coverage", 95].estimate for scope in ("quarterly", "yearly", "all")]
     assert covered[2].value == pytest.approx((covered[0].value + covered[1].value) / 2)
 
