@@ -185,6 +185,11 @@ def rank_and_world(environment: Mapping[str, str] | None = None) -> tuple[int, i
     return 0, 1
 
 
+def local_rank() -> int:
+    """This process's place among those of its node, which is its device there."""
+    return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")))
+
+
 def load_yaml(path: Path) -> Any:
     """Read one YAML file; a missing, unreadable or malformed file is the user's error."""
     try:

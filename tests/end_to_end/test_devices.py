@@ -49,3 +49,24 @@ def test_sharded_and_whole_give_the_same_model(project: Path) -> None:
     networks = [AutoModel.from_pretrained(path) for path in (whole, folder.parent)]
     for one, other in zip(*(network.parameters() for network in networks), strict=True):
         assert (one - other).abs().max() < 1e-5
+
+
+def test_members_of_an_ensemble_are_spread_over_the_devices(tmp_path: Path) -> None:
+    """One process and two write the same forecasts, up to what is left of tensors after whole vectors."""
+    import polars as pl
+
+    root = make_project(tmp_path)
+    (root / "two.yaml").write_text(MACHINE.format(strategy="ddp", recomputes="false"))
+    name = "nbeats_interpretable-classics"
+    ends = {"PYTHONPATH": str(root / "src"), "OMP_NUM_THREADS": "1"}
+    run(root, "dvc", "repro", "fetch@classics")
+    tables = []
+    for machine in ("local", "two.yaml"):
+        run(root, "seedbed", "forecast", name, "training.max_steps=6", SEEDBED_MACHINE=machine, **ends)
+        [folder] = (root / ".scratch/forecast").iterdir()
+        assert any(folder.rglob("members_*")) == (machine == "two.yaml")
+        tables.append(pl.read_parquet(folder / "out/forecasts.parquet"))
+        folder.rename(root / f"left-{machine}")
+    one, two = tables
+    assert one.select("unique_id", "ds").equals(two.select("unique_id", "ds"))
+    assert two[name].to_list() == pytest.approx(one[name].to_list(), rel=1e-4)

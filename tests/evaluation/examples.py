@@ -80,7 +80,7 @@ def panel(num_series: int = 8) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame
     )
 
 
-def forecasted(num_series: int = 8) -> tuple[list[Forecasted], pl.DataFrame]:
+def forecasted(num_series: int = 16) -> tuple[list[Forecasted], pl.DataFrame]:
     forecasts, truth, history = panel(num_series)
     runs = [
         score_series(

@@ -10,6 +10,8 @@ from seedbed.evaluation.intervals import (
     Estimate,
     bootstrap,
     estimates,
+    expanded,
+    fewest,
     interval,
     means_over_seeds,
     proportion,
@@ -42,7 +44,7 @@ def test_coverage_of_proportions():
     assert 0.93 < float(np.mean(held)) < 0.97
 
 
-@pytest.mark.parametrize("n", [8, 40])
+@pytest.mark.parametrize("n", [6, 8, 40])
 def test_coverage_of_bootstrapped_means(n):
     rng = np.random.default_rng(3)
     held = 0
@@ -50,7 +52,8 @@ def test_coverage_of_bootstrapped_means(n):
         draws = bootstrap(mean_of(rng.normal(2, 1, (1, n))), n, resamples=800, seed=trial)
         made = estimates(draws, confidence=0.95, seed=trial)[0]
         held += made.low <= 2 <= made.high
-    assert 0.93 <= held / 600 <= 0.97
+    # of few examples at least 92 in 100
+    assert 0.92 <= held / 600 <= 0.97
 
 
 @pytest.mark.parametrize(("seeds", "spread"), [(3, 0.1), (3, 0.3), (5, 0.03)])
@@ -119,3 +122,29 @@ def test_intervals_stay_within_bounds():
     made = estimates(draws, confidence=0.95, seed=0, bounds=(0, 1))[0]
     assert made.high == 1.0
     assert isinstance(made, Estimate)
+
+
+def test_fewer_than_the_fewest_have_no_interval():
+    """With n values the interval from the smallest to the largest holds their median 1 - 2^(1 - n) often."""
+    assert [fewest(confidence) for confidence in (0.9, 0.95, 0.99)] == [5, 6, 8]
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(20_000, 6))
+    held = {n: float(np.mean((values[:, :n].min(1) < 0) & (values[:, :n].max(1) > 0))) for n in (5, 6)}
+    assert held[5] < 0.95 < held[6] and held[6] == pytest.approx(1 - 2**-5, abs=0.004)
+    draws = np.linspace(0, 1, 1001)
+    assert np.isnan(interval(draws, n=5, confidence=0.95)).all()
+    assert np.isfinite(interval(draws, n=6, confidence=0.95)).all()
+
+
+@pytest.mark.parametrize("n", [6, 12, 60])
+def test_an_expanded_share_is_as_sure_as_it_says(n):
+    """Without a difference P is uniform: outside of 5 and 95 % in ten cases of a hundred (raw: 17 at n = 6)."""
+    rng = np.random.default_rng(n)
+    sure, trials = 0, 1500
+    for _ in range(trials):
+        values = rng.normal(size=n)
+        means = values[rng.integers(0, n, (300, n))].mean(1)
+        share = expanded((np.sum(means < 0) + 0.5) / 301, n=n)
+        sure += not 0.05 <= share <= 0.95
+    assert 0.07 <= sure / trials <= 0.135
+    assert expanded(0.5, n=n) == pytest.approx(0.5)

@@ -126,20 +126,20 @@ def test_files(found, tmp_path):
     assert all(isinstance(v, int | float) and math.isfinite(v) for v in flat.values())
     leaf = tree["finetune"]["electra-topics"]["test/accuracy"]
     assert leaf["low"] < leaf["value"] < leaf["high"] and leaf["n"] == 120 and leaf["seeds"] == 2
-    assert tree["forecast"]["nbeats-x"]["test/yearly/owa"]["n"] == 4
+    assert tree["forecast"]["nbeats-x"]["test/yearly/owa"]["n"] == 8
     assert tree["comparisons"]["forecast"]["nbeats-x vs naive2"]["owa"]["p_better"] > 0.9
     rows = pl.read_csv(tmp_path / "one/tables/finetune.csv")
     value = rows.filter((pl.col("run") == "electra-topics") & (pl.col("metric") == "accuracy"))["value"][0]
     assert value == leaf["value"]
     coverage = tree["forecast"]["nbeats-x"]["test/yearly/coverage-95"]
-    assert 0 <= coverage["low"] <= coverage["value"] <= coverage["high"] <= 1 and coverage["n"] == 4
+    assert 0 <= coverage["low"] <= coverage["value"] <= coverage["high"] <= 1 and coverage["n"] == 8
     slices = pl.read_csv(tmp_path / "one/tables/slices.csv")
-    assert set(slices["by"]) == {"horizon", "length", "level"} and slices["n"].min() == 4
+    assert set(slices["by"]) == {"horizon", "length", "level"} and slices["n"].min() == 8
     won = pl.read_parquet(tmp_path / "one/tables/wins.parquet")
-    assert won.height == 16 and won.filter(pl.col("winner") == "nbeats-x").height > 12
+    assert won.height == 32 and won.filter(pl.col("winner") == "nbeats-x").height > 24
     confusion = pl.read_csv(tmp_path / "one/plots/confusion/electra-topics.csv")
     assert confusion.columns == ["actual", "predicted"] and confusion.height == 240
-    assert pl.read_parquet(tmp_path / "one/predictions/nbeats-x.parquet").height == 32
+    assert pl.read_parquet(tmp_path / "one/predictions/nbeats-x.parquet").height == 64
     curves = pl.read_csv(tmp_path / "one/plots/curves.csv")
     assert curves["step"].to_list()[:3] == [0, 10, 20] and curves["value"][2] is None
     assert curves.columns == ["verb", "run", "part", "step", "metric", "value"]

@@ -41,10 +41,10 @@ def test_owa_is_the_ratio_of_means_and_naive2_is_one():
     expected = (means["smape"] / base["smape"] + means["mase"] / base["mase"]) / 2
     assert made["owa"].value == pytest.approx(expected)
     assert made["owa"].low < expected < made["owa"].high < 1
-    assert set(counts.values()) == {8}
+    assert set(counts.values()) == {16}
     names, draws, _ = series.draw(naive2, naive2, "yearly", resamples=50, seed=0)
     np.testing.assert_array_equal(draws.draws_BSM[:, 0, names.index("owa")], 1)
-    assert draws.n == 4
+    assert draws.n == 8
 
 
 def test_undefined_scores_leave_only_themselves_out():

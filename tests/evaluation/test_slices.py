@@ -24,11 +24,11 @@ def nbeats() -> Forecasted:
 def test_by_horizon(nbeats: Forecasted) -> None:
     found = of(nbeats)
     yearly = nbeats.points_within("yearly")
-    assert yearly.actual_NH.shape == (4, 4)
+    assert yearly.actual_NH.shape == (8, 4)
     for step in range(4):
         points = metrics.smape_points(yearly.actual_NH[:, step], yearly.forecast_NH[:, step])
         one = found["yearly", "horizon", step + 1, "smape", 0].estimate
-        assert one.value == pytest.approx(points.mean()) and one.low <= one.value <= one.high and one.n == 4
+        assert one.value == pytest.approx(points.mean()) and one.low <= one.value <= one.high and one.n == 8
         scaled = np.abs(yearly.actual_NH - yearly.forecast_NH)[:, step] / yearly.scale_N
         assert found["yearly", "horizon", step + 1, "mase", 0].estimate.value == pytest.approx(scaled.mean())
     steps = [found["yearly", "horizon", step, "mase", 0].estimate.value for step in (1, 2, 3, 4)]
@@ -43,7 +43,7 @@ def test_coverage_is_the_share_that_happened(nbeats: Forecasted) -> None:
         assert found["quarterly", "level", 0, "coverage", level].estimate.value == pytest.approx(inside)
         steps = [found["quarterly", "horizon", step, "coverage", level].estimate for step in (1, 2, 3, 4)]
         assert np.mean([one.value for one in steps]) == pytest.approx(inside)
-        assert {(one.how, one.n) for one in steps} == {("beta", 4)}
+        assert {(one.how, one.n) for one in steps} == {("beta", 8)}
         assert found["quarterly", "level", 0, "width", level].estimate.value == pytest.approx(
             np.mean((0.4 if level == 50 else 2) / nbeats.points_within("quarterly").scale_N)
         )
@@ -66,7 +66,7 @@ def test_crps_by_horizon_and_of_all(nbeats: Forecasted) -> None:
     yearly = found["yearly", "level", 0, "crps", 0].estimate
     every = found["all", "level", 0, "crps", 0].estimate
     assert every.value == pytest.approx((whole.value + yearly.value) / 2)
-    assert (whole.n, yearly.n, every.n) == (4, 4, 8)
+    assert (whole.n, yearly.n, every.n) == (8, 8, 16)
     covered = [found[scope, "level", 0, "coverage", 95].estimate for scope in ("quarterly", "yearly", "all")]
     assert covered[2].value == pytest.approx((covered[0].value + covered[1].value) / 2)
 

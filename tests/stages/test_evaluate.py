@@ -14,9 +14,14 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from seedbed.config import Machine
-from seedbed.evaluation import EvaluateRecipe
+from seedbed.data import spool
+from seedbed.evaluation import EvaluateRecipe, Pair
+from seedbed.evaluation.assess import assess_panel
 from seedbed.forecasting import LongConfig
-from seedbed.stages import evaluate
+from seedbed.forecasting.backtest import BacktestConfig, backtest, cross_validation
+from seedbed.forecasting.baselines import FittedBaseline, NaiveConfig
+from seedbed.forecasting.panels import pieces
+from seedbed.stages import evaluate, evaluate_panels
 from seedbed.tasks import Example, TaskFacts
 from seedbed.tasks.prediction import write_facts
 from seedbed.tasks.topics import TopicsConfig
@@ -119,7 +124,7 @@ def make(root: Path) -> tuple[Workspace, Any]:
     write_json(pretrain / "metrics.json", {"valid/loss": 5.5})
     topics = TopicsConfig(name="topics", num_train=2, num_valid=2, num_test=2)
     finetune = SimpleNamespace(backbone="electra", corpus="docs", task=topics, seeds=(0, 1))
-    forecast = SimpleNamespace(source="classics", panel=PANEL)
+    forecast = SimpleNamespace(source="classics", panel=PANEL, forecaster=SimpleNamespace(name="x"))
     lock = SimpleNamespace(
         preprocess={"docs": None},
         tokenize={"docs-wp": SimpleNamespace(corpus="docs")},
@@ -266,22 +271,73 @@ def test_only_this_stage_makes_the_key_to_the_test_split() -> None:
 def test_a_source_with_two_horizons_is_two_panels(done: Any) -> None:
     workspace, lock = done
     config = {"name": "long", "frequencies": {"yearly": {"step": "1y", "horizon": 2, "seasonality": 1}}}
-    short = SimpleNamespace(source="classics", panel=LongConfig.parse(config, "panel"))
+    kind = SimpleNamespace(name="nbeats")
+    short = SimpleNamespace(source="classics", panel=LongConfig.parse(config, "panel"), forecaster=kind)
     both = SimpleNamespace(**vars(lock))
     both.forecast = {**lock.forecast, "nbeats-classics": short}
     key = evaluate.TestSplit(opened_by="a test")
-    found = list(evaluate._forecasted(workspace, both, key))
-    assert [[run.forecaster for run in runs] for runs, _ in found] == [
+    found = list(evaluate_panels.scored_panels(workspace, RECIPE, both, key))
+    assert [[run.forecaster for run in runs] for _, runs, _ in found] == [
         ["naive2-classics", "seasonal_naive-classics"],
         ["nbeats-classics", "naive2-classics-2", "seasonal_naive-classics-2"],
     ]
 
 
+def test_a_panel_in_pieces_is_scored_as_one(done: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two series to a piece, rows in files: the same errors, points and rows."""
+    workspace, lock = done
+    key = evaluate.TestSplit(opened_by="a test")
+    [(_, whole, _)] = evaluate_panels.scored_panels(workspace, RECIPE, lock, key)
+    monkeypatch.setattr(pieces, "PIECE_POINTS", 60)
+    monkeypatch.setattr(spool, "ROWS_IN_MEMORY", 10)
+    [(panel, parts, _)] = evaluate_panels.scored_panels(workspace, RECIPE, lock, key)
+    assert [len(piece.test) for piece in pieces.tested(panel, key)] == [2, 2, 2]
+    for one, other in zip(parts, whole, strict=True):
+        assert one.forecaster == other.forecaster and one.errors.equals(other.errors)
+        for name in ("actual_NH", "forecast_NH", "scale_N"):
+            np.testing.assert_array_equal(getattr(one.points, name), getattr(other.points, name))
+        assert isinstance(one.joined, pl.LazyFrame) and isinstance(other.joined, pl.DataFrame)
+        assert one.joined.collect().equals(other.joined)
+        assert one.rows("국가-3").equals(other.rows("국가-3")) and one.rows("국가-3").height == 4
+
+
+def test_a_run_with_a_backtest_is_tested_within_each_series(done: Any, tmp_path: Path) -> None:
+    """Against the baseline beside it on the same origins; Naive2, a run without a backtest, is left out."""
+    workspace, lock = done
+    folder = workspace.input("forecast", "nbeats-classics")
+    plan = BacktestConfig(windows=6, step=2)
+    fitted = FittedBaseline(NaiveConfig(name="naive"))
+    [history] = PANEL.load(workspace.input("fetch", "classics")).sets("history")
+    table = cross_validation(backtest(history, plan, fit=lambda *_: fitted), column="nbeats-classics")
+    path = folder / "cross_validation.parquet"
+    table.with_columns(pl.col("y").alias("nbeats-classics") + 0.1).write_parquet(path)
+    runs = {name: SimpleNamespace(**vars(one), backtest=plan) for name, one in lock.forecast.items()}
+    try:
+        key = evaluate.TestSplit(opened_by="a test")
+        asked = RECIPE.model_copy(update={"forecast": (Pair(a="nbeats*", b="*naive*"),)})
+        [(panel, found, backtests)] = evaluate_panels.scored_panels(
+            workspace, asked, SimpleNamespace(**vars(lock) | {"forecast": runs}), key
+        )
+    finally:
+        path.unlink()
+    assert set(backtests) == {"nbeats-classics", "seasonal_naive-classics"}
+    nothing = panel.history_of([])
+    result, _ = assess_panel(found, nothing, asked, backtests=backtests, horizons={"yearly": 4})
+    [tests] = result.by_series
+    assert tests.height == 6 and set(tests["n"]) == {6} and set(tests["overlap"]) == {2}
+    assert (tests["statistic"].drop_nans() < 0).all() and {one.correction for one in result.shares} == {
+        "none", "holm", "bh"
+    }  # fmt: skip
+
+
 def test_columns_that_are_scored() -> None:
     keys = ["unique_id", "ds", "cutoff", "frequency"]
-    assert evaluate.forecasters([*keys, "nbeats", "member-0"], "nbeats") == ["nbeats"]
-    assert evaluate.forecasters([*keys, "forecast"], "nbeats") == ["forecast"]
-    assert evaluate.forecasters([*keys, "ets", "ets-lo-80", "ets-hi-80", "lo-9"], "x") == ["ets", "lo-9"]
+    assert evaluate_panels.forecasters([*keys, "nbeats", "member-0"], "nbeats") == ["nbeats"]
+    assert evaluate_panels.forecasters([*keys, "forecast"], "nbeats") == ["forecast"]
+    assert evaluate_panels.forecasters([*keys, "ets", "ets-lo-80", "ets-hi-80", "lo-9"], "x") == [
+        "ets",
+        "lo-9",
+    ]
 
 
 def test_the_baselines_stand_beside_every_panel(done: Any) -> None:

@@ -26,6 +26,8 @@ Score = Literal[
     "owa",
 ]
 
+Baseline = Literal["naive", "seasonal_naive", "naive2", "theta", "ets", "auto_arima"]
+
 
 class Pair(Strict):
     """A question for the head of the report: is run `a` better than run `b`?
@@ -55,6 +57,11 @@ class EvaluateRecipe(Strict):
     equivalence: dict[Score, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,
         description="half-width of the band in which a difference does not matter, in the metric's unit",
+    )
+    beside: tuple[Baseline, ...] = Field(
+        ("naive2", "seasonal_naive"),
+        description="baselines beside the runs of every panel; theta, ets and auto_arima are fitted to each "
+        "series and take their time",
     )
     naive2: str = Field("*naive2*", description="the forecaster that OWA is relative to")
     series_shown: int = Field(3, ge=0, le=50, description="series drawn per frequency")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 import polars as pl
 
@@ -9,8 +10,10 @@ from seedbed.config import UserError
 from seedbed.evaluation import EvaluateRecipe, classification, contests, matching, predicted, series
 from seedbed.evaluation.classification import Classified
 from seedbed.evaluation.comparisons import Verdict, compare, corrected
+from seedbed.evaluation.exchange import exchange
 from seedbed.evaluation.findings import ALL, PanelResult, Scored, SeriesResult, TextResult
-from seedbed.evaluation.intervals import Draws, Estimate, estimates
+from seedbed.evaluation.intervals import Draws, Estimate, estimates, of_defined
+from seedbed.evaluation.origins import Origins, compare_origins, shares
 from seedbed.evaluation.predicted import Predicted
 from seedbed.evaluation.randomisation import holm, more_seeds
 from seedbed.evaluation.series import Forecasted
@@ -87,13 +90,21 @@ def _text_verdicts(
 
 
 def assess_panel(
-    runs: Sequence[Forecasted], history: pl.DataFrame, recipe: EvaluateRecipe
+    runs: Sequence[Forecasted],
+    history: pl.DataFrame,
+    recipe: EvaluateRecipe,
+    *,
+    backtests: Mapping[str, Origins] = MappingProxyType({}),
+    horizons: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[PanelResult, list[Verdict]]:
-    """Scores of every forecaster of one panel, over all series and by frequency, and the verdicts."""
+    """Scores of every forecaster of one panel, over all series and by frequency, and the verdicts.
+
+    `backtests` by forecaster, of those that have one, are compared series by series.
+    """
     panel = runs[0].panel
     naive2 = next((run for run in runs if fnmatchcase(run.forecaster, recipe.naive2)), None)
     scopes = [ALL, *runs[0].frequencies()]
-    draws: dict[tuple[str, str], tuple[tuple[str, ...], Draws]] = {}
+    draws: dict[tuple[str, str], tuple[Draws, dict[str, int]]] = {}
     results = []
     for run in sorted(runs, key=lambda r: r.forecaster):
         scores: dict[str, dict[str, Estimate]] = {}
@@ -105,18 +116,23 @@ def assess_panel(
                 resamples=recipe.resamples,
                 seed=recipe.seed,
             )
-            draws[run.forecaster, scope] = names, drawn
+            draws[run.forecaster, scope] = drawn, counts
             made = estimates(drawn, confidence=recipe.confidence, seed=recipe.seed)
             scores[scope] = {
-                name: Estimate(e.value, e.low, e.high, counts[name])
+                name: of_defined(e, counts[name], confidence=recipe.confidence)
                 for name, e in zip(names, made, strict=True)
             }
         results.append(SeriesResult(run, scores))
-    verdicts = _panel_verdicts([r.forecaster for r in runs], panel, scopes, draws, recipe)
+    verdicts = _panel_verdicts({r.forecaster: r for r in runs}, naive2, scopes, draws, recipe)
     sampling = Sampling(recipe.confidence, recipe.resamples, recipe.seed)
     ordered = [result.forecasts for result in results]
     named = {run.forecaster: run for run in runs}
     asked = _pairs(sorted(named), recipe)
+    by_series = [
+        compare_origins(backtests[a], backtests[b], names=(a, b), panel=panel, horizons=horizons)
+        for a, b in asked
+        if a in backtests and b in backtests
+    ]
     found = PanelResult(
         panel,
         history,
@@ -137,6 +153,8 @@ def assess_panel(
             for test in contests.tests(named[a], named[b], scope=scope, frequency=_frequency(scope))
         ],
         wins=[contests.wins(named[a], named[b], panel=panel) for a, b in asked],
+        by_series=by_series,
+        shares=[share for one in by_series for share in shares(one, confidence=recipe.confidence)],
     )
     return found, verdicts
 
@@ -156,26 +174,28 @@ def _pairs(names: list[str], recipe: EvaluateRecipe) -> list[tuple[str, str]]:
 
 
 def _panel_verdicts(
-    names: list[str],
-    panel: str,
+    runs: Mapping[str, Forecasted],
+    naive2: Forecasted | None,
     scopes: list[str],
-    draws: Mapping[tuple[str, str], tuple[tuple[str, ...], Draws]],
+    draws: Mapping[tuple[str, str], tuple[Draws, dict[str, int]]],
     recipe: EvaluateRecipe,
 ) -> list[Verdict]:
+    """Over all series and by frequency; Holm's correction is over each of these two families."""
     verdicts = []
     for i, pair in enumerate(recipe.forecast):
-        for a, b in matching(pair, sorted(names), f"evaluate.forecast.{i}"):
+        for a, b in matching(pair, sorted(runs), f"evaluate.forecast.{i}"):
             for scope in scopes:
-                columns, draws_a = draws[a, scope]
+                draws_a, counts = draws[a, scope]
+                columns = list(counts)
                 metric = pair.metric or ("owa" if "owa" in columns else "smape")
                 if metric not in columns:
                     continue
                 verdicts.append(
                     compare(
                         draws_a,
-                        draws[b, scope][1],
+                        draws[b, scope][0],
                         verb="forecast",
-                        task=panel,
+                        task=runs[a].panel,
                         scope=scope,
                         names=(a, b),
                         metric=metric,
@@ -184,9 +204,26 @@ def _panel_verdicts(
                         equivalence=recipe.equivalence.get(metric, 0.0),
                         confidence=recipe.confidence,
                         seed=recipe.seed,
+                        p_value=exchange(
+                            runs[a],
+                            runs[b],
+                            naive2,
+                            metric,
+                            frequency=_frequency(scope),
+                            shuffles=recipe.resamples,
+                            seed=recipe.seed,
+                        ),
+                        defined=counts[metric],
                     )
                 )
-    return verdicts
+    made = []
+    for family in ([v for v in verdicts if v.scope == ALL], [v for v in verdicts if v.scope != ALL]):
+        adjusted = holm([verdict.p_value for verdict in family])
+        made += [
+            corrected(verdict, p, confidence=recipe.confidence)
+            for verdict, p in zip(family, adjusted, strict=True)
+        ]
+    return made
 
 
 def _shown(run: Forecasted, count: int) -> list[str]:

@@ -11,15 +11,24 @@ from typing import Literal
 
 import numpy as np
 
-from seedbed.evaluation.intervals import Draws, Estimate, Floats, interval, seed_noise
+from seedbed.evaluation.intervals import (
+    Draws,
+    Estimate,
+    Floats,
+    expanded,
+    fewest,
+    interval,
+    seed_noise,
+)
 
-Outcome = Literal["better", "probably better", "equal", "open", "probably worse", "worse"]
+Outcome = Literal["better", "probably better", "equal", "open", "too few", "probably worse", "worse"]
 
 WORDS: dict[Outcome, str] = {
     "better": "is better than",
     "probably better": "is probably better than",
     "equal": "is as good as",
     "open": "cannot be told apart from",
+    "too few": "cannot be judged against",
     "probably worse": "is probably worse than",
     "worse": "is worse than",
 }
@@ -59,12 +68,9 @@ class Verdict:
         return f"{self.a} {WORDS[self.outcome]} {self.b}"
 
     def leaves(self) -> dict[str, float]:
-        tests = {name: getattr(self, name) for name in ("p_value", "p_holm", "more_seeds")}
-        return (
-            self.difference.leaves()
-            | {"p_better": self.p_better, "p_equal": self.p_equal}
-            | {name: value for name, value in tests.items() if isfinite(value)}
-        )
+        names = ("p_better", "p_equal", "p_value", "p_holm", "more_seeds")
+        found = {name: float(getattr(self, name)) for name in names}
+        return self.difference.leaves() | {name: v for name, v in found.items() if isfinite(v)}
 
 
 def compare(
@@ -83,22 +89,31 @@ def compare(
     seed: int,
     p_value: float = nan,
     more_seeds: float = nan,
+    defined: int | None = None,
 ) -> Verdict:
     """Compare metric number `column` of two models that were scored on the same resamples.
 
     `equivalence`: half the width of the band in which a difference does not matter. P(better)
-    gives half of a tie to each and is never quite 0 or 1: B draws cannot tell that.
+    gives half of a tie to each and is never quite 0 or 1: B draws cannot tell that, nor can few examples
+    (`intervals.expanded`). `defined`: the examples that have the metric, where not all do; with fewer than
+    `intervals.fewest` there is no interval, no P and no verdict.
     """
     assert a.n == b.n and len(a.draws_BSM) == len(b.draws_BSM), (a.n, b.n)
     paired_BM = a.draws_BSM.mean(axis=1) - b.draws_BSM.mean(axis=1)
     differences_B = (paired_BM + seed_noise([a, b], seed=seed))[:, column]
     differences_B = differences_B[np.isfinite(differences_B)]
     value_a, value_b = (float(d.values_SM[:, column].mean()) for d in (a, b))
-    low, high = interval(differences_B, n=a.n, confidence=confidence)
-    difference = Estimate(value_a - value_b, low, high, a.n, min(a.seeds, b.seeds))
-    p_better = probability_better(differences_B, higher_is_better=higher_is_better)
-    p_equal = float(np.mean(np.abs(differences_B) <= equivalence)) if differences_B.size else 0.0
-    outcome = judge(difference, p_better=p_better, higher_is_better=higher_is_better, equivalence=equivalence)
+    n = a.n if defined is None else defined
+    low, high = interval(differences_B, n=n, confidence=confidence)
+    difference = Estimate(value_a - value_b, low, high, n, min(a.seeds, b.seeds))
+    p_better = p_equal = nan
+    outcome: Outcome = "too few"
+    if n >= fewest(confidence):
+        p_better = expanded(probability_better(differences_B, higher_is_better=higher_is_better), n=n)
+        p_equal = float(np.mean(np.abs(differences_B) <= equivalence)) if differences_B.size else 0.0
+        outcome = judge(
+            difference, p_better=p_better, higher_is_better=higher_is_better, equivalence=equivalence
+        )
     return Verdict(
         verb=verb,
         task=task,

@@ -5,11 +5,12 @@ Shape legend: N series, K forecasters, H horizon.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 import polars as pl
 
-from seedbed.evaluation.intervals import Estimate
+from seedbed.evaluation.intervals import Estimate, fewest
 from seedbed.evaluation.series import Forecasted
 from seedbed.evaluation.significance import (
     DieboldMariano,
@@ -57,7 +58,9 @@ def ranks(runs: Sequence[Forecasted], *, scope: str, frequency: str | None, conf
         means_K, n = mean_ranks(errors_NK)
         if not n:
             continue
-        half = critical_distance(len(runs), n, confidence=confidence) / 2
+        # the distance is that of many series
+        few = n < fewest(confidence)
+        half = nan if few else critical_distance(len(runs), n, confidence=confidence) / 2
         for run, mean in zip(runs, means_K, strict=True):
             estimate = Estimate(float(mean), float(mean) - half, float(mean) + half, n, how="mcb")
             made.append(Rank(scope, metric, run.forecaster, estimate, len(runs)))

@@ -11,6 +11,7 @@ from seedbed.evaluation.comparisons import Verdict
 from seedbed.evaluation.contamination import Contamination
 from seedbed.evaluation.contests import Rank, Test
 from seedbed.evaluation.intervals import Estimate
+from seedbed.evaluation.origins import Share
 from seedbed.evaluation.scored import Answered
 from seedbed.evaluation.series import ALL as ALL
 from seedbed.evaluation.series import Forecasted
@@ -58,6 +59,9 @@ class PanelResult:
     """Of the pairs that the recipe asks about."""
     wins: Sequence[pl.DataFrame] = ()
     """One table for each such pair."""
+    by_series: Sequence[pl.DataFrame] = ()
+    """For each such pair that has backtests: its tests series by series (`origins.COLUMNS`)."""
+    shares: Sequence[Share] = ()
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ Shape legend: N examples, S seeds, B resamples, M metrics.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from math import isfinite, nan, sqrt
+from dataclasses import dataclass, replace
+from math import ceil, isfinite, log2, nan, sqrt
 from typing import Literal
 
 import numpy as np
@@ -28,7 +28,7 @@ CHUNK_NUMBERS = 4_000_000
 class Estimate:
     """A number with its interval: `n` examples (or series), `seeds` trained models, `how` it was made.
 
-    `low` and `high` are nan where there is nothing to resample (one example).
+    `low` and `high` are nan where there are fewer examples than `fewest`.
     """
 
     value: float
@@ -141,13 +141,30 @@ def own_variance(draws: Draws) -> Floats:
     return np.asarray(np.maximum(own_M, 0))
 
 
+def fewest(confidence: float) -> int:
+    """Examples without which there is no interval, and no verdict: 6 at 95 %.
+
+    A bootstrap reaches no further than from the smallest value to the largest, and between these lies the
+    median of what n values are drawn from in 1 - 2^(1 - n) of the cases. For the same reason no sign test of
+    fewer differences has a p below 1 - `confidence`, even where all of them point one way.
+    """
+    return 1 + ceil(-log2(1 - confidence))
+
+
+def expanded(probability: float, *, n: int) -> float:
+    """A share of bootstrap draws as `interval` reads it: nearer to a half for small n (t against normal,
+    n / (n - 1)), so that P(better) and the interval of the difference do not disagree.
+    """
+    return float(stats.t.cdf(stats.norm.ppf(probability) * sqrt((n - 1) / n), n - 1))
+
+
 def interval(draws_B: Floats, *, n: int, confidence: float) -> tuple[float, float]:
     """Expanded percentiles of the draws: wider for small n by t against normal and n / (n - 1).
 
-    Draws that are nan (a class that a resample lacks) are left out. nan for fewer than two examples.
+    Draws that are nan (a class that a resample lacks) are left out. nan for fewer than `fewest` examples.
     """
     finite_B = draws_B[np.isfinite(draws_B)]
-    if n < 2 or not finite_B.size:
+    if n < fewest(confidence) or not finite_B.size:
         return nan, nan
     tail = float(stats.norm.cdf(-sqrt(n / (n - 1)) * stats.t.ppf((1 + confidence) / 2, n - 1)))
     low, high = np.quantile(finite_B, [tail, 1 - tail])
@@ -166,3 +183,10 @@ def estimates(
             low, high = (nan if end != end else min(max(end, bounds[0]), bounds[1]) for end in (low, high))
         made.append(Estimate(float(draws.values_SM[:, metric].mean()), low, high, draws.n, draws.seeds))
     return made
+
+
+def of_defined(estimate: Estimate, n: int, *, confidence: float) -> Estimate:
+    """An estimate of which `n` examples have a value: too few leave it without an interval."""
+    if n < fewest(confidence):
+        return replace(estimate, low=nan, high=nan, n=n)
+    return replace(estimate, n=n)

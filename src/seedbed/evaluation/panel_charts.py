@@ -68,7 +68,7 @@ def band_level(run: Forecasted) -> int:
 
 
 def _of_series(run: Forecasted, unique_id: str) -> pl.DataFrame:
-    return run.joined.filter(pl.col("unique_id") == unique_id)
+    return run.rows(unique_id)
 
 
 def _date(date: object, frequency: str) -> str:
@@ -199,7 +199,7 @@ def rank_chart(panel: PanelResult, metric: str) -> Chart | None:
         [(one.forecaster, one.rank, figures.colour(0)) for one in ranks],
         title=f"Mean ranks on {panel.panel} by {metric}, lower is better",
         places=2,
-        reference=ranks[0].rank.high,
+        reference=ranks[0].rank.high if math.isfinite(ranks[0].rank.high) else None,
     )
     return Chart(f"Mean rank of {len(ranks)} over {ranks[0].rank.n:,} series; lower is better", svg)
 

@@ -11,7 +11,7 @@ from seedbed.evaluation.calibration import Calibrated
 from seedbed.evaluation.comparisons import Verdict
 from seedbed.evaluation.figures import Chart
 from seedbed.evaluation.findings import ALL, Curve, Findings, PanelResult, Scored
-from seedbed.evaluation.intervals import Estimate
+from seedbed.evaluation.intervals import Estimate, fewest
 from seedbed.evaluation.text_slices import shown
 
 METRIC_WORDS = {
@@ -77,6 +77,7 @@ def render(findings: Findings) -> str:
         panels=[_panel(panel) for panel in findings.panels],
         curves=curve_charts(findings),
         sentence=sentence,
+        fewest=fewest(findings.confidence),
         errors_shown=ERRORS_SHOWN,
         reasons=sorted({reason for corpus in findings.corpora for reason in corpus.dropped}),
         splits=("train", "valid", "test"),
@@ -94,7 +95,9 @@ def places(metric: str) -> int:
 
 
 def percent(probability: float) -> str:
-    """A probability for people; never rounded to certainty."""
+    """A probability for people; never rounded to certainty, an en dash for nan."""
+    if math.isnan(probability):
+        return "–"
     if probability > 0.999:
         return "> 99.9 %"
     if probability < 0.001:
@@ -118,9 +121,11 @@ def sentence(verdict: Verdict) -> str:
         for number in (verdict.value_a, verdict.value_b, difference.value, difference.low, difference.high)
     )
     plus = "+" if difference.value > 0 else ""
+    few = f"too few {unit} for an interval: " if verdict.outcome == "too few" else ""
+    ends = "" if few else f" ({low} to {high})"
     return (
-        f"{metric} {a} against {b}, difference {plus}{value} ({low} to {high}), "
-        f"{difference.n:,} {unit}{seeds}{tests(verdict)}"
+        f"{metric} {a} against {b}, difference {plus}{value}{ends}, "
+        f"{few}{difference.n:,}{'' if few else ' ' + unit}{seeds}{tests(verdict)}"
     )
 
 
@@ -258,6 +263,12 @@ def _panel(panel: PanelResult) -> dict[str, object]:
         "calibration": panel_charts.calibration_chart(panel, colours),
         "intervals": [one for one in panel.slices if one.by == "level"],
         "tests": [test for test in panel.tests if test.horizon == 0],
+        "shares": list(
+            zip(
+                *([one for one in panel.shares if one.correction == name] for name in ("bh", "holm")),
+                strict=True,
+            )
+        ),
     }
 
 

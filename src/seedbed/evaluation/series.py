@@ -52,8 +52,9 @@ class Forecasted:
     forecaster: str
     panel: str
     errors: pl.DataFrame
-    joined: pl.DataFrame
-    """unique_id, frequency, ds, y, forecast, lo-90 and so on, components: what is drawn and published."""
+    joined: pl.DataFrame | pl.LazyFrame
+    """unique_id, frequency, ds, y, forecast, lo-90 and so on, components: what is drawn and published.
+    In files where it is large (`gathering`)."""
     points: Points
     components: Sequence[str] = field(default_factory=tuple)
     """Columns of `joined` that add up to the forecast."""
@@ -63,6 +64,10 @@ class Forecasted:
         order = {name: i for i, name in enumerate(FREQUENCIES)}
         names = self.errors["frequency"].unique().to_list()
         return sorted(names, key=lambda name: (order.get(name, len(order)), name))
+
+    def rows(self, unique_id: str) -> pl.DataFrame:
+        """What is drawn of one series."""
+        return self.joined.lazy().filter(pl.col("unique_id") == unique_id).collect()
 
     def within(self, frequency: str | None) -> pl.DataFrame:
         """The errors of one frequency, or of all."""
@@ -90,7 +95,7 @@ def _end_of(column: str) -> tuple[str, str, int] | None:
 def score_series(
     forecasts: pl.DataFrame,
     truth: pl.DataFrame,
-    history: pl.DataFrame,
+    history: pl.DataFrame | Mapping[str, Floats],
     *,
     forecaster: str,
     panel: str,
@@ -99,7 +104,7 @@ def score_series(
 ) -> Forecasted:
     """Join forecasts (unique_id, ds, `forecaster`) to the truth (unique_id, ds, y, frequency) and score.
 
-    `history` (unique_id, ds, y) holds the values before the test split, which scale MASE;
+    `history` (unique_id, ds, y, or values by unique_id) is what comes before the test split and scales MASE;
     `seasonality` is the season's length by frequency. Every point of the truth must be forecast; the columns
     `<forecaster>-lo-90` and `-hi-90` are its interval at that level.
     """
@@ -118,10 +123,7 @@ def score_series(
             f"forecast {forecaster}: no forecast of {row['unique_id']} at {row['ds']} "
             f"({missing.height} of {joined.height} points); forecast the panel {panel} again"
         )
-    pasts = {
-        str(key[0]): part["y"].to_numpy()
-        for key, part in history.sort(KEYS).partition_by("unique_id", as_dict=True).items()
-    }
+    pasts = history if isinstance(history, Mapping) else _pasts(history)
     parts = joined.partition_by("unique_id", maintain_order=True)
     ids = [str(part["unique_id"][0]) for part in parts]
     frequencies = [str(part["frequency"][0]) for part in parts]
@@ -155,6 +157,11 @@ def score_series(
         }
     )
     return Forecasted(forecaster, panel, errors, joined, points, tuple(components))
+
+
+def _pasts(history: pl.DataFrame) -> dict[str, Floats]:
+    parts = history.sort(KEYS).partition_by("unique_id", as_dict=True)
+    return {str(key[0]): part["y"].to_numpy() for key, part in parts.items()}
 
 
 def _rows(parts: Sequence[Floats]) -> Floats:

@@ -5,6 +5,7 @@ and one kind of loss; the second about all forecasters at once, and looks at ran
 Shape legend: N series, K forecasters, T losses in order of time.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -64,3 +65,18 @@ def critical_distance(num_forecasters: int, num_series: int, *, confidence: floa
     """
     q = float(stats.studentized_range.ppf(confidence, num_forecasters, np.inf))
     return q * sqrt(num_forecasters * (num_forecasters + 1) / (12 * num_series))
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p (Benjamini and Hochberg 1995): of those rejected below alpha the false are in expectation a
+    share of alpha at most; for tests that are independent or rise together.
+
+    nan (not tested) stays nan and does not count.
+    """
+    tested = sorted(((p, place) for place, p in enumerate(p_values) if p == p), reverse=True)
+    adjusted = [np.nan] * len(p_values)
+    lowest = 1.0
+    for number, (p, place) in enumerate(tested):
+        lowest = min(lowest, p * len(tested) / (len(tested) - number))
+        adjusted[place] = lowest
+    return adjusted

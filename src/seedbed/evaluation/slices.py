@@ -11,7 +11,14 @@ from typing import Literal
 import numpy as np
 
 from seedbed import metrics
-from seedbed.evaluation.intervals import Estimate, Floats, bootstrap, estimates, proportion
+from seedbed.evaluation.intervals import (
+    Estimate,
+    Floats,
+    bootstrap,
+    estimates,
+    of_defined,
+    proportion,
+)
 from seedbed.evaluation.series import ALL, Forecasted, Points, mean_statistic, means
 
 LENGTHS = 4
@@ -53,7 +60,7 @@ class Sampling:
         )
         made = estimates(draws, confidence=self.confidence, seed=self.seed)
         return [
-            Estimate(one.value, one.low, one.high, int(n))
+            of_defined(one, int(n), confidence=self.confidence)
             for one, n in zip(made, defined_NM.sum(0), strict=True)
         ]
 

@@ -1,13 +1,15 @@
 """The findings as files: metrics.json for `dvc metrics`, CSV tables, CSVs for `dvc plots`, predictions."""
 
 import math
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from seedbed.config import UserError
-from seedbed.evaluation import evidence
+from seedbed.data.spool import write_table
+from seedbed.evaluation import evidence, origins
 from seedbed.evaluation.findings import ALL, Findings
 from seedbed.evaluation.intervals import Estimate
 from seedbed.workspace import write_json
@@ -77,6 +79,12 @@ def write(findings: Findings, out: Path) -> None:
     _csv(out / "tables/slices.csv", slice_rows(findings), SLICE)
     _csv(out / "tables/ranks.csv", rank_rows(findings), RANK)
     _csv(out / "tables/diebold_mariano.csv", contest_rows(findings), TEST)
+    tests = [table for panel in findings.panels for table in panel.by_series]
+    pl.concat([pl.DataFrame(schema=origins.COLUMNS), *tests]).with_columns(
+        pl.selectors.float().fill_nan(None)
+    ).write_csv(out / "tables/diebold_mariano_series.csv")
+    shared = [asdict(share) for panel in findings.panels for share in panel.shares]
+    _csv(out / "tables/diebold_mariano_shares.csv", shared, SHARE)
     won = [table for panel in findings.panels for table in panel.wins]
     if won:
         pl.concat(won).write_parquet(out / "tables/wins.parquet", statistics=False)
@@ -113,11 +121,11 @@ def write(findings: Findings, out: Path) -> None:
             _predictions(out, forecast.forecasts.forecaster, forecast.forecasts.joined, taken)
 
 
-def _predictions(out: Path, name: str, frame: pl.DataFrame, taken: set[str]) -> None:
+def _predictions(out: Path, name: str, frame: pl.DataFrame | pl.LazyFrame, taken: set[str]) -> None:
     if name in taken:
         raise UserError(f"evaluate: two runs are called {name}; give one another name in params.yaml")
     taken.add(name)
-    frame.write_parquet(out / f"predictions/{name}.parquet", statistics=False)
+    write_table(frame, out / f"predictions/{name}.parquet", statistics=False)
 
 
 ESTIMATE = ("value", "low", "high", "n", "seeds", "how")
@@ -126,6 +134,7 @@ FORECAST = ("panel", "forecaster", "frequency", "metric", *ESTIMATE)
 SLICE = ("panel", "forecaster", "frequency", "by", "at", "metric", "level", *ESTIMATE)
 RANK = ("panel", "frequency", "metric", "forecaster", "among", *ESTIMATE)
 TEST = ("panel", "frequency", "a", "b", "horizon", "statistic", "p", "n")
+SHARE = tuple(field.name for field in fields(origins.Share))
 VERDICT = (
     "verb",
     "task",
@@ -267,7 +276,7 @@ def shown_rows(findings: Findings) -> list[Row]:
     for panel in findings.panels:
         for unique_id in panel.shown:
             for i, result in enumerate(panel.results):
-                part = result.forecasts.joined.filter(pl.col("unique_id") == unique_id)
+                part = result.forecasts.rows(unique_id)
                 named = {result.forecasts.forecaster: "forecast"} | ({"truth": "y"} if i == 0 else {})
                 rows += [
                     {"panel": panel.panel, "unique_id": unique_id, "ds": ds, "name": name, "value": value}

@@ -19,6 +19,7 @@ from seedbed.forecasting.exogenous import Facts, build_members, facts_in, facts_
 from seedbed.forecasting.fitting import Curve, Fitting, Floats, Forecasts, Level
 from seedbed.forecasting.losses import Asked, LossName, add_scores, loss_of
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
+from seedbed.forecasting.spreading import Shares
 from seedbed.forecasting.windows import WindowPresentations, Windows
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
 from seedbed.models.nbeats import NBEATSConfig
@@ -52,7 +53,8 @@ class EnsembleForecaster(Learner):
         self._names = config.model.component_names()
         self._level = config.level
         self._levels = config.levels
-        self.plan = config.plan(horizon=horizon, seed=seed)[only]
+        every_member = config.plan(horizon=horizon, seed=seed)
+        self.plan, self._among = every_member[only], len(every_member)
         self._by_loss: dict[Asked, list[int]] = {}
         for index, member in enumerate(self.plan):
             self._by_loss.setdefault(member.loss, []).append(index)
@@ -78,7 +80,11 @@ class EnsembleForecaster(Learner):
         return {"points": torch.tensor(len(batch["outsample"]) * batch["outsample"].shape[-1])}
 
     def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The mean over members, and the mean of each kind of loss."""
+        """The mean over members, and the mean of each kind of loss.
+
+        Of some members only, their part of the mean over all: it adds up, and a gradient is the same bits in
+        whatever company a member learns.
+        """
         asked = (
             self.components(batch).sum(1),
             self._of_members(batch["outsample"], 2),
@@ -91,7 +97,7 @@ class EnsembleForecaster(Learner):
             name, loss = loss_of(wanted)
             sums[name] = loss(*(part[own] for part in asked))
             means[name] = sums[name] / (points * len(own))
-        return {"loss": torch.stack([*sums.values()]).sum() / (points * len(self.plan))} | means
+        return {"loss": torch.stack([*sums.values()]).sum() / (points * self._among)} | means
 
     def scores(self) -> Accumulator:
         return MeanAccumulator()
@@ -220,11 +226,13 @@ class NBEATSForecasterConfig(Strict):
                 for first in range(0, len(series), count):
                     yield windows.before(valid, first, count)
 
-        states: list[dict[str, Tensor]] = []
-        curves: Curve = []
-        for only, label in self._parts():
-            horizon = series.config.horizon
-            part = EnsembleForecaster(self, horizon=horizon, seed=training.seed, only=only, facts=facts)
+        members = len(self.plan(horizon=1, seed=0))
+        spread = Shares.of(members, together=self.together, fitting=fitting)
+        for own_part in spread.own:
+            horizon, label = series.config.horizon, own_part.label
+            part = EnsembleForecaster(
+                self, horizon=horizon, seed=training.seed, only=own_part.only, facts=facts
+            )
             presentations = WindowPresentations(
                 series,
                 lookback=lookback,
@@ -243,11 +251,14 @@ class NBEATSForecasterConfig(Strict):
                     scratch=fitting.scratch / label,
                     tracker=tracker,
                     label=f"{fitting.label} {label}".strip(),
+                    alone=spread.alone,
                 )
-            states.append(part.state_dict())
-            curves += [(step, f"{label}/{name}".strip("/"), value) for step, name, value in trained.curves]
-        learner = part if len(states) == 1 else self.build(series.config, seed=training.seed, facts=facts)
-        learner.load_state_dict({name: torch.cat([one[name] for one in states]) for name in states[0]})
+            spread.add(own_part, part.state_dict(), trained.curves)
+        state, curves = spread.whole()
+        learner = (
+            part if len(spread.parts) == 1 else self.build(series.config, seed=training.seed, facts=facts)
+        )
+        learner.load_state_dict(state)
         return FittedNBEATS(learner, lookback=lookback, curves=curves)
 
     def load(self, path: Path, frequency: FrequencyConfig) -> FittedNBEATS:
@@ -271,17 +282,6 @@ class NBEATSForecasterConfig(Strict):
             for member in members(
                 lookbacks=self.lookbacks, losses=losses, repeats=self.repeats, horizon=horizon, seed=seed
             )
-        ]
-
-    def _parts(self) -> list[tuple[slice, str]]:
-        """Members to train one part after the other, and what to call each; one part has no name."""
-        count = len(self.plan(horizon=1, seed=0))
-        size = self.together or count
-        if size >= count:
-            return [(slice(None), "")]
-        return [
-            (slice(first, first + size), f"members_{first + 1}_to_{min(first + size, count)}")
-            for first in range(0, count, size)
         ]
 
     def _machine(self, machine: Machine) -> Machine:

@@ -1,6 +1,7 @@
 """evaluate: open the test splits once, score every run that params.yaml names, write reports/."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +17,16 @@ from seedbed.evaluation.predicted import Predicted
 from seedbed.evaluation.registration import register
 from seedbed.evaluation.report import render
 from seedbed.evaluation.scored import Answered, Judge
-from seedbed.evaluation.series import Forecasted, models, score_series
 from seedbed.evaluation.sources import read_counts, read_curves, read_lineage, read_numbers
 from seedbed.evaluation.text_slices import Text
-from seedbed.forecasting import ForecastRecipe
-from seedbed.forecasting.beside import baselines_beside
 from seedbed.progress import track
+from seedbed.stages.evaluate_panels import scored_panels
 from seedbed.tasks import Task, TaskFacts, predict_test
 from seedbed.tasks.inspection import test_examples
 from seedbed.tasks.prediction import read_facts
 from seedbed.tracking import open_run
 from seedbed.tracking.lineage import commit, datasets
-from seedbed.workspace import Workspace, hash_json
+from seedbed.workspace import Workspace
 
 if TYPE_CHECKING:
     from seedbed.recipes import Lock
@@ -54,7 +53,8 @@ def run(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> None:
             tracker.log_artifact(out / "tables")
             register(tracker, findings)
     for v in findings.headline:
-        print(f"{v.task}: {v.words} (P {v.p_better:.3f}, n {v.difference.n})")
+        sure = "too few" if v.outcome == "too few" else f"P {v.p_better:.3f}"
+        print(f"{v.task}: {v.words} ({sure}, n {v.difference.n})")
 
 
 def find(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> Findings:
@@ -64,9 +64,11 @@ def find(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> Findings
     tasks, answered, verdicts = assess_text(runs, recipe)
     evidence = dict(_evidence(workspace, lock, key))
     panels: list[PanelResult] = []
-    for forecasts, history in _forecasted(workspace, lock, key):
-        panel, of_panel = assess_panel(forecasts, history, recipe)
-        panels.append(panel)
+    for panel, forecasts, backtests in scored_panels(workspace, recipe, lock, key):
+        horizons = {one.frequency: one.config.horizon for one in panel.sets("history")}
+        nothing = panel.history_of([])
+        assessed, of_panel = assess_panel(forecasts, nothing, recipe, backtests=backtests, horizons=horizons)
+        panels.append(replace(assessed, history=panel.history_of(assessed.shown)))
         verdicts += of_panel
     trained = [(verb, run) for verb in TRAINED for run in getattr(lock, verb)]
     hashes = {entry["name"]: entry["digest"] for entry in datasets(workspace)}
@@ -141,60 +143,3 @@ def _pretraining_corpus(lock: "Lock", backbone: str) -> str | None:
     """None where the backbone is a folder from elsewhere."""
     pretrain = lock.pretrain.get(backbone)
     return None if pretrain is None else lock.tokenize[pretrain.tokens].corpus
-
-
-def _forecasted(
-    workspace: Workspace, lock: "Lock", key: TestSplit
-) -> Iterator[tuple[list[Forecasted], pl.DataFrame]]:
-    """For each panel, its forecasters, the baselines beside them, and the series before the test split."""
-    taken = set(lock.forecast)
-    groups: dict[str, dict[str, ForecastRecipe]] = {}
-    for name, recipe in sorted(lock.forecast.items()):
-        # The same source with another horizon is another panel: its test split is not the same.
-        # Covariates are no part of what is forecast.
-        same = hash_json(
-            [recipe.source, recipe.panel.model_dump(mode="json", exclude={"covariates", "static_file"})]
-        )
-        groups.setdefault(same, {})[name] = recipe
-    for recipes in groups.values():
-        source, config = next((r.source, r.panel) for r in recipes.values())
-        panel = config.load(workspace.input("fetch", source))
-        truth, history = panel.test(key), panel.history
-        found = []
-        for name in recipes:
-            forecasts = pl.read_parquet(workspace.input("forecast", name) / "forecasts.parquet")
-            columns = forecasters(forecasts.columns, name)
-            others = [column for column in models(forecasts.columns) if column not in columns]
-            for column in columns:
-                forecaster = name if column == "forecast" else column
-                found.append(
-                    score_series(
-                        forecasts.rename({column: forecaster}),
-                        truth,
-                        history,
-                        forecaster=forecaster,
-                        panel=source,
-                        seasonality=panel.seasonality,
-                        components=others,
-                    )
-                )
-        beside = [run.forecaster for run in found]
-        for name, forecasts in baselines_beside(panel, source, beside=beside, taken=taken):
-            taken.add(name)
-            found.append(
-                score_series(
-                    forecasts,
-                    truth,
-                    history,
-                    forecaster=name,
-                    panel=source,
-                    seasonality=panel.seasonality,
-                )
-            )
-        yield found, history
-
-
-def forecasters(columns: Sequence[str], run: str) -> list[str]:
-    """The columns of a table of forecasts to score: the run's own, else every model column."""
-    found = models(columns)
-    return [run] if run in found else found

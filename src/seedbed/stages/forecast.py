@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from seedbed.data.spool import Spool, write_table
 from seedbed.forecasting import ForecastRecipe
 from seedbed.forecasting.backtest import Window, backtest, cross_validation
 from seedbed.forecasting.backtest import scores as backtest_scores
 from seedbed.forecasting.conformal import Calibration, calibrate
 from seedbed.forecasting.fitting import Curve, Fitted, Fitting, score
 from seedbed.forecasting.panels import SeriesSet
+from seedbed.forecasting.panels.pieces import in_pieces
 from seedbed.forecasting.saved import Card, forecast_table, save_forecaster
 from seedbed.model_card import write_card
 from seedbed.tracking import Run, open_run
@@ -41,7 +43,7 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
         print(f"forecast {workspace.run}: {line}")
     fitted: dict[str, Fitted] = {}
     curves: dict[str, Curve] = {}
-    tables: list[pl.DataFrame] = []
+    tables = Spool(workspace.scratch / "forecasts" / str(workspace.rank))
     scores: dict[str, dict[str, float]] = {}
     sizes: dict[str, int] = {}
     tested: dict[str, list[Window]] = {}
@@ -67,16 +69,17 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
                 if recipe.backtest is not None:
                     tested[name] = _backtest(workspace, recipe, history, first=first, tracker=child)
             sizes[name] = len(train)
-            forecasts = fitted[name].forecast(history)
             if recipe.conformal is not None:
                 calibrations[name] = calibrate(tested[name], recipe.conformal, frequency=name)
-                forecasts = calibrations[name].around(forecasts, history)
-            tables.append(forecast_table(history, forecasts, column=workspace.run))
+            for _, piece in in_pieces(history):
+                forecasts = fitted[name].forecast(piece)
+                if name in calibrations:
+                    forecasts = calibrations[name].around(forecasts, piece)
+                tables.add(forecast_table(piece, forecasts, column=workspace.run))
         metrics = _metrics(scores, sizes, tested)
         tracker.log_metrics(metrics)
         with workspace.publish() as out:
-            # diagonal: a component that one frequency lacks is null there
-            pl.concat(tables, how="diagonal").write_parquet(out / "forecasts.parquet")
+            write_table(tables.table(), out / "forecasts.parquet")
             if tested:
                 validation = [cross_validation(own, column=workspace.run) for own in tested.values()]
                 pl.concat(validation, how="diagonal").write_parquet(out / "cross_validation.parquet")

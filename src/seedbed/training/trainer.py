@@ -17,7 +17,7 @@ import pytorch_lightning as pl
 from lightning_fabric.plugins import environments
 from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 
-from seedbed.config import Machine, UserError, rank_and_world
+from seedbed.config import Machine, UserError, local_rank, rank_and_world
 from seedbed.data.presentations import Presentations, steps
 from seedbed.learner import Batch, Learner
 from seedbed.tracking import Run
@@ -55,6 +55,7 @@ def train(
     on_valid: OnValid | None = None,
     depths: Mapping[str, int] | None = None,
     tokens_at: Callable[[int], int] | None = None,
+    alone: bool = False,
 ) -> Trained:
     """Train `learner` in place for `recipe.max_steps` steps and score it on `valid`.
 
@@ -64,7 +65,8 @@ def train(
     `example_tokens` is the size of one presentation in tokens (or points), for micro-batching and
     the speed; where it is not the same in every step it is the largest, and `tokens_at(step)` tells each.
     `depths` is the layer of each parameter, for `unfreezing` and an optimizer with `layer_decay`. State is
-    kept in `scratch`; the same call after a kill continues bit for bit.
+    kept in `scratch`; the same call after a kill continues bit for bit. `alone`: this process trains on its
+    own device, whatever the others do; they need not call.
     Raises Interrupted after SIGTERM or SIGUSR1 (state saved), UserError when the loss diverges.
     """
     _quiet_lightning()
@@ -76,6 +78,8 @@ def train(
             f"but {world} process{'es were' if world > 1 else ' was'} started; correct devices and num_nodes "
             "or the job's number of tasks"
         )
+    if alone:
+        rank, world, machine = 0, 1, machine.model_copy(update={"devices": 1, "num_nodes": 1})
     shards = world > 1 and machine.strategy == "fsdp"
     if shards and recipe.optimizer.takes_whole_matrices:
         raise UserError(
@@ -138,7 +142,7 @@ def train(
     trained.train()
     try:
         with recomputing(trained, enabled=machine.activation_checkpointing):
-            _lightning_trainer(recipe, plan, machine, bookkeeper).fit(module, loader)
+            _lightning_trainer(recipe, plan, machine, bookkeeper, alone=alone).fit(module, loader)
     finally:
         bookkeeper.close()
     bookkeeper.raise_faults()
@@ -187,10 +191,12 @@ def _trained(state: checkpoint.Progress, recipe: Training) -> Trained:
     return Trained(metrics, state.curves)
 
 
-def _lightning_trainer(recipe: Training, plan: Plan, machine: Machine, bookkeeper: Bookkeeper) -> pl.Trainer:
+def _lightning_trainer(
+    recipe: Training, plan: Plan, machine: Machine, bookkeeper: Bookkeeper, *, alone: bool = False
+) -> pl.Trainer:
     trainer = pl.Trainer(
         accelerator=machine.accelerator,
-        devices=machine.devices,
+        devices=[local_rank()] if alone and machine.accelerator == "gpu" else machine.devices,
         num_nodes=machine.num_nodes,
         strategy=_strategy(plan, machine),
         precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
@@ -198,7 +204,7 @@ def _lightning_trainer(recipe: Training, plan: Plan, machine: Machine, bookkeepe
         max_epochs=-1,
         use_distributed_sampler=False,
         callbacks=[bookkeeper],
-        plugins=[_launched_by(plan)],
+        plugins=[environments.LightningEnvironment() if alone else _launched_by(plan)],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -7,6 +7,7 @@ but in `history`, which the last fit learns from and forecasts continue.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
@@ -87,8 +88,23 @@ class Panel:
         """The test part, for holders of the key: unique_id, ds, y (null where missing), frequency."""
         import polars as pl
 
+        return pl.concat([one.frame() for one in self.test_sets(key)])
+
+    def test_sets(self, key: TestSplit) -> tuple[SeriesSet, ...]:
+        """The test part of each frequency, for holders of the key."""
         assert isinstance(key, TestSplit)
-        return pl.concat([one.frame() for one in self._test])
+        return self._test
+
+    def history_of(self, ids: Iterable[str]) -> "pl.DataFrame":
+        """`history` of some series."""
+        import polars as pl
+
+        wanted = set(ids)
+        chosen = [
+            one.take(np.asarray([i for i, name in enumerate(one.ids) if name in wanted], np.int64))
+            for one in self._history
+        ]
+        return pl.concat([one.frame() for one in chosen])
 
 
 def train_and_valid(history: SeriesSet) -> tuple[SeriesSet, SeriesSet]:
