@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from seedbed.models.exogenous import CausalEncoder, Exogenous, Scaled
-from seedbed.models.nbeatsx import NBEATSx, NBEATSxConfig, grouped
+from seedbed.models.nbeatsx import NBEATSx, NBEATSxConfig
+from seedbed.models.nbeatsx_ensemble import grouped
 
 STACKS: dict[str, list[dict[str, Any]]] = {
     "interpretable": [

@@ -193,12 +193,12 @@ def test_transformers_writes_the_same_from_the_saved_folder(
 def test_scores_get_intervals_that_no_bound_cuts() -> None:
     frame = pl.DataFrame(
         {
-            "seed": [1] * 4,
-            "id": list("abcd"),
-            "label": ["나는 학교에 갔다 오늘", "a b c d e", "x y z w", "가 나 다 라"],
-            "predicted": ["나는 학교에 갔다 어제", "a b c d e", "x y", "가 나 라 다"],
-            "nats": [8.0, 3.0, 9.0, 5.0],
-            "tokens": [6, 7, 6, 6],
+            "seed": [1] * 8,
+            "id": list("abcdefgh"),
+            "label": ["나는 학교에 갔다 오늘", "a b c d e", "x y z w", "가 나 다 라"] * 2,
+            "predicted": ["나는 학교에 갔다 어제", "a b c d e", "x y", "가 나 라 다"] * 2,
+            "nats": [8.0, 3.0, 9.0, 5.0] * 2,
+            "tokens": [6, 7, 6, 6] * 2,
         }
     )
     given = task()

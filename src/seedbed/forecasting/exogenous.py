@@ -12,7 +12,8 @@ from seedbed.learner import Batch
 from seedbed.models.exogenous import Exogenous
 from seedbed.models.nbeats import NBEATSConfig
 from seedbed.models.nbeats_ensemble import NBEATSEnsemble
-from seedbed.models.nbeatsx import NBEATSx, NBEATSxConfig, grouped
+from seedbed.models.nbeatsx import NBEATSx, NBEATSxConfig
+from seedbed.models.nbeatsx_ensemble import grouped
 
 Facts = Mapping[str, Tensor]
 """Of each kind of covariate (3, C): mean, deviation, largest absolute value."""

@@ -19,6 +19,8 @@ Tell = Callable[[dict[str, Any]], str]
 COLUMNS = ("unique_id", "ds", "y")
 MISSING_WORDS = ("", "NA", "N/A", "NaN", "nan", "null", "None")
 """What a text column y may hold for a value that is missing."""
+MOST_MISSING = 20
+"""Missing points for each row of a file; more are a wrong date or a wrong step, not gaps."""
 
 
 class Sieve:
@@ -241,3 +243,27 @@ def check_grid(
             f"panel.frequencies.{frequency}.step"
         ),
     )
+
+
+def check_step(table: "pl.DataFrame", frequency: str, config: FrequencyConfig, where: str) -> None:
+    """A step much finer than the dates would make more gaps than series: it is wrong, not the data."""
+    import polars as pl
+
+    strides = table.select(
+        "unique_id", "row", stride=pl.col("place").diff().over("unique_id", mapping_strategy="group_to_rows")
+    ).drop_nulls()
+    if not strides.height:
+        return
+    common = int(strides["stride"].mode().min())  # type: ignore[arg-type]
+    if common > 1 and not (strides["stride"] == 1).any():
+        raise UserError(
+            f"{where}: series {strides['unique_id'][0]}: dates are mostly {common} steps of {config.step} "
+            f"apart; correct panel.frequencies.{frequency}.step"
+        )
+    if int(strides["stride"].sum()) > MOST_MISSING * (table.height + 1):
+        row = strides.sort("stride", descending=True).row(0, named=True)
+        raise UserError(
+            f"{where}: series {row['unique_id']} row {row['row']}: {row['stride'] - 1} dates are absent "
+            f"before it at a step of {config.step}, and most points of the panel would be missing; mend the "
+            f"date or correct panel.frequencies.{frequency}.step"
+        )

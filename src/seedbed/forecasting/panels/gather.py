@@ -4,10 +4,9 @@ A table holds whole series; so a large file passes through memory in pieces (see
 of it is eight bytes a point, in a file without a name where a folder is given.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from seedbed.forecasting.panels.checks import (
     check_frequencies,
     check_grid,
     check_order,
+    check_step,
     check_values,
 )
 from seedbed.forecasting.panels.covariate_checks import (
@@ -31,56 +31,13 @@ from seedbed.forecasting.panels.covariate_checks import (
     columns_of,
     split_ahead,
 )
-from seedbed.forecasting.panels.covariates import NO_COVARIATES, CovariatesConfig, CovariatesWriter, waves
+from seedbed.forecasting.panels.covariates import CovariatesConfig, CovariatesWriter, waves
 from seedbed.forecasting.panels.flat import FlatWriter
+from seedbed.forecasting.panels.rules import MIN_TRAIN, Counts, Rules
 from seedbed.forecasting.panels.series import FrequencyConfig, SeriesSet, show
 
 if TYPE_CHECKING:
     import polars as pl
-
-Gaps = Literal["keep", "refuse"]
-MIN_TRAIN = 2
-"""Known points without which there is nothing to learn from."""
-MOST_MISSING = 20
-"""Missing points for each row of a file; more are a wrong date or a wrong step, not gaps."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What a table of series may be."""
-
-    frequencies: Mapping[str, FrequencyConfig]
-    gaps: Gaps = "keep"
-    needs_test: bool = True
-    """Whether the last horizon of each series is kept back, so that the points before it must suffice;
-    if not, covariates must be known a horizon after the last y."""
-    covariates: CovariatesConfig = NO_COVARIATES
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What came and what was left out."""
-
-    series: int = 0
-    points: int = 0
-    """Of the series' time, missing ones among them."""
-    missing: int = 0
-    """Points without a value: empty y and absent rows."""
-    absent_rows: int = 0
-    """Of them those that the file has no row for."""
-    left_out: Mapping[str, int] = field(default_factory=dict)
-    """Series by reason."""
-
-    def lines(self) -> list[str]:
-        """What the user should hear of; nothing when all is whole."""
-        told = []
-        if self.missing:
-            told.append(
-                f"{self.missing} of {self.points} points have no value ({self.absent_rows} of them no row): "
-                "kept as gaps"
-            )
-        told += [f"{count} series left out: {reason}" for reason, count in sorted(self.left_out.items())]
-        return told
 
 
 class _Gathering:
@@ -208,7 +165,7 @@ def _add(table: "pl.DataFrame", gathering: _Gathering, frequency: str, rules: Ru
     if not table.height:
         return
     table, ahead = split_ahead(table, rules.covariates, config.horizon)
-    _check_step(table, frequency, config, sieve.where)
+    check_step(table, frequency, config, sieve.where)
     if rules.gaps == "refuse":
         table = _refuse_gaps(table, step, config, sieve, time)
     table = check_known(table, rules.covariates, sieve)
@@ -260,30 +217,6 @@ def _place(table: "pl.DataFrame", step: Step) -> "pl.DataFrame":
         pl.Series("on_grid", step.at(starts, days[series], places)),
         pl.Series("anchor", days[series]),
     )
-
-
-def _check_step(table: "pl.DataFrame", frequency: str, config: FrequencyConfig, where: str) -> None:
-    """A step much finer than the dates would make more gaps than series: it is wrong, not the data."""
-    import polars as pl
-
-    strides = table.select(
-        "unique_id", "row", stride=pl.col("place").diff().over("unique_id", mapping_strategy="group_to_rows")
-    ).drop_nulls()
-    if not strides.height:
-        return
-    common = int(strides["stride"].mode().min())  # type: ignore[arg-type]
-    if common > 1 and not (strides["stride"] == 1).any():
-        raise UserError(
-            f"{where}: series {strides['unique_id'][0]}: dates are mostly {common} steps of {config.step} "
-            f"apart; correct panel.frequencies.{frequency}.step"
-        )
-    if int(strides["stride"].sum()) > MOST_MISSING * (table.height + 1):
-        row = strides.sort("stride", descending=True).row(0, named=True)
-        raise UserError(
-            f"{where}: series {row['unique_id']} row {row['row']}: {row['stride'] - 1} dates are absent "
-            f"before it at a step of {config.step}, and most points of the panel would be missing; mend the "
-            f"date or correct panel.frequencies.{frequency}.step"
-        )
 
 
 def _refuse_gaps(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from seedbed.corpora import TestSplit
-from seedbed.forecasting.panels.gather import MIN_TRAIN, Counts
+from seedbed.forecasting.panels.rules import MIN_TRAIN, Counts
 from seedbed.forecasting.panels.series import COPIED_POINTS, SeriesSet
 
 if TYPE_CHECKING:
