@@ -52,6 +52,9 @@ def test_every_run_is_in_the_report_with_interval_and_count(project: Path) -> No
     for runs in (metrics["finetune"], metrics["forecast"]):
         for scores in runs.values():
             for name, estimate in scores.items():
+                if name.startswith("test/monthly/"):  # three series are too few for an interval
+                    assert estimate["n"] == 3 and "low" not in estimate, name
+                    continue
                 assert estimate["low"] <= estimate["value"] <= estimate["high"] and estimate["n"] > 0, name
     page = (project / "reports/report.html").read_text(encoding="utf-8")
     assert "<script" not in page and "http://" not in page.replace("http://www.w3.org", "")
