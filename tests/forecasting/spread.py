@@ -6,6 +6,7 @@ usage: python -m tests.forecasting.spread SCRATCH SETTINGS (JSON: processes, sto
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def main(scratch: Path, settings: dict[str, Any]) -> None:
     torch.set_num_threads(1)
     rank, _ = rank_and_world()
     of, batch, number = settings.get("stop") or (None, 0, 0)
-    _count(batch if of == rank else 0, number)
+    _count(batch if of == rank else 0, number, others=scratch / "members_1_to_2")
     machine = Machine(threads=1, devices=settings["processes"], checkpoint_minutes=1e-9)
     fitting = Fitting(training(max_steps=STEPS, log_every=10), machine, scratch, SilentRun(), "spread")
     stacks = [{"name": "generic", "blocks": 2, "width": VECTOR, "theta_size": VECTOR}]
@@ -47,13 +48,17 @@ def main(scratch: Path, settings: dict[str, Any]) -> None:
     torch.save([fitted.learner.state_dict(), fitted.curves, CALLS], scratch / f"end-{rank}.pt")
 
 
-def _count(stop_at: int, number: int) -> None:
-    """Remember the batches drawn, and send this process the signal `number` at one of them."""
+def _count(stop_at: int, number: int, *, others: Path) -> None:
+    """Remember the batches drawn, and send this process the signal `number` at one of them, when the other
+    process has something to lose: its launcher ends it too.
+    """
     draw = WindowPresentations.batch
 
     def counting(self: WindowPresentations, first: int, count: int) -> dict[str, torch.Tensor]:
         CALLS.append(first)
         if len(CALLS) == stop_at:
+            while not any(others.rglob("step-*")):
+                time.sleep(0.01)
             os.kill(os.getpid(), number)
         return draw(self, first, count)
 
