@@ -3,22 +3,22 @@
 Shape legend: B windows, T lookback, H horizon.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from pydantic import Field
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from seedbed.config import Strict, UserError
+from seedbed.config import Strict
 from seedbed.forecasting.ensembling import last_known
 from seedbed.forecasting.fitting import Curve, Fitting, Forecasts
 from seedbed.forecasting.losses import LOSSES, LossName, add_scores
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
-from seedbed.forecasting.windows import WindowPresentations, Windows
+from seedbed.forecasting.window_training import read_weights, train_on_windows
+from seedbed.forecasting.windows import Windows
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
 from seedbed.models.windowed import WindowNetwork
 from seedbed.weights import write_weights
@@ -105,41 +105,26 @@ class NetworkForecasterConfig(Strict):
 
     def fit(self, series: SeriesSet, *, valid: SeriesSet | None, fitting: Fitting) -> FittedNetwork:
         """Train on `series`; `valid` holds the horizon after it, for the curves, and decides nothing."""
-        from seedbed.training.trainer import train
-
         training = fitting.training
         assert training is not None, "ForecastRecipe asks for it"
         lookback = self.lookback * series.config.horizon
         learner = self.build(series.config, seed=training.seed)
 
-        def batches() -> Iterator[dict[str, Tensor]]:
-            if valid is not None:
-                windows = Windows(series, lookback=lookback)
-                for first in range(0, len(series), BATCH_SERIES):
-                    yield windows.before(valid, first, BATCH_SERIES)
-
-        trained = train(
+        curves = train_on_windows(
             learner,
-            data=WindowPresentations(
-                series, lookback=lookback, seeds=[training.seed], history_horizons=self.history_horizons
-            ),
-            valid=batches,
-            recipe=training,
-            example_tokens=lookback,
-            machine=fitting.machine,
-            scratch=fitting.scratch,
-            tracker=fitting.tracker,
-            label=fitting.label,
+            series,
+            valid=valid,
+            fitting=fitting,
+            lookback=lookback,
+            seeds=[training.seed],
+            history_horizons=self.history_horizons,
         )
-        return FittedNetwork(learner, lookback=lookback, curves=trained.curves)
+        return FittedNetwork(learner, lookback=lookback, curves=curves)
 
     def load(self, path: Path, frequency: FrequencyConfig) -> FittedNetwork:
         """Read what `save` wrote."""
-        path = path.with_suffix(".safetensors")
-        if not path.is_file():
-            raise UserError(f"{path}: no such file; make the forecast run again: dvc repro")
         learner = self.build(frequency, seed=0)
-        learner.load_state_dict(load_file(path))
+        read_weights(path, learner)
         return FittedNetwork(learner, lookback=self.lookback * frequency.horizon, curves=[])
 
     def build(self, frequency: FrequencyConfig, *, seed: int) -> WindowForecaster:

@@ -5,7 +5,6 @@ Shapes: B examples, R rows, L positions, C classes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -17,20 +16,17 @@ from seedbed.data.randomness import derive_seed
 from seedbed.fidelity import Deviation
 from seedbed.learner import Batch
 from seedbed.models import (
-    Decoder,
     DecoderClassifier,
     classifier_on_decoder,
-    load_decoder,
     load_decoder_classifier,
     save_decoder_classifier,
-    with_tokens,
 )
 from seedbed.models.vocabulary_loss import vocabulary_loss
+from seedbed.tasks.decoder_backbone import OnDecoderConfig, pad_id_of
 from seedbed.tasks.encoded import EncodedRows
 from seedbed.tasks.examples import Head, Task, TaskFacts
-from seedbed.tasks.network import NetworkConfig
 from seedbed.tasks.network_learner import NetworkLearner
-from seedbed.tokenization import InputTokens, add_input_tokens, copy_with_input_tokens, load_tokenizer
+from seedbed.tokenization import add_input_tokens, load_tokenizer
 
 
 class DecoderLearner(NetworkLearner):
@@ -69,34 +65,22 @@ class DecoderLearner(NetworkLearner):
         return {**parts, "loss": parts["loss"] + self.auxiliary * lm_loss, "lm_loss": lm_loss}
 
 
-class DecoderClassifierConfig(NetworkConfig):
+class DecoderClassifierConfig(OnDecoderConfig):
     """The backbone with a new head. `random` keeps its shape and vocabulary and forgets its weights."""
 
     name: Literal["decoder"]
     heads: ClassVar[frozenset[Head]] = frozenset(("sequence",))
-    stands_on: ClassVar[str | None] = "decoder"
-    weights: Literal["pretrained", "random"]
     pairs: Literal["ordered", "unordered"] = Field(
         "ordered",
         description="whether the order of a pair's texts means anything; unordered: both are read and added",
     )
     auxiliary: float = Field(0.5, ge=0, description="weight of the language model's loss on the same rows")
-    embedding_dropout: float = Field(0.1, ge=0, lt=1)
-    dropout: float = Field(0.1, ge=0, lt=1, description="of what each layer adds, while fine-tuning")
-    attention_dropout: float = Field(0.1, ge=0, lt=1)
     classifier_dropout: float = Field(0.1, ge=0, lt=1)
 
     def network(self, backbone: Path, head: Head, *, num_outputs: int, seed: int) -> DecoderClassifier:
         """The start, delimiter and extract tokens get new vectors; all else is the backbone's."""
         assert head in self.heads
-        decoder, tokens = open_backbone(
-            self.weights,
-            backbone,
-            seed=seed,
-            embedding_dropout=self.embedding_dropout,
-            dropout=self.dropout,
-            attention_dropout=self.attention_dropout,
-        )
+        decoder, tokens = self.open(backbone, seed=seed)
         classifier = classifier_on_decoder(
             decoder,
             num_labels=num_outputs,
@@ -142,50 +126,9 @@ class DecoderClassifierConfig(NetworkConfig):
             )
         return rows
 
-    def copy_tokenizer(self, backbone: Path, folder: Path) -> None:
-        copy_with_input_tokens(backbone, folder)
-
     def positions(self, network: nn.Module) -> int:
         assert isinstance(network, DecoderClassifier)
         return network.decoder.config.max_length
-
-
-@dataclass(frozen=True)
-class _Sizes:
-    """The vocabulary of a decoder that is made anew."""
-
-    size: int
-    pad_id: int
-    sep_id: int
-
-
-def open_backbone(
-    weights: Literal["pretrained", "random"], folder: Path, *, seed: int, **dropouts: float
-) -> tuple[Decoder, InputTokens]:
-    """The folder's decoder, or one of its shape with new weights, and the ids of the three tokens.
-
-    New weights, those of the tokens' vectors among them, are a function of `seed`.
-    """
-    decoder = load_decoder(folder, **dropouts)
-    tokenizer = load_tokenizer(folder)
-    if decoder.vocabulary_size <= (largest := max(tokenizer.get_vocab(with_added_tokens=True).values())):
-        raise UserError(
-            f"{folder}: a tokenizer of {largest + 1} tokens and a decoder of {decoder.vocabulary_size}; "
-            "give a folder whose tokenizer is the decoder's"
-        )
-    if weights == "random":
-        pad_id, end_id = decoder.pad_id, decoder.end_id
-        sizes = _Sizes(decoder.vocabulary_size, pad_id or 0, end_id or 0)
-        decoder = decoder.config.build(sizes, seed=derive_seed(seed, "decoder"))
-        decoder.pad_id, decoder.end_id = pad_id, end_id
-    tokens = add_input_tokens(tokenizer)
-    return with_tokens(decoder, tokens, seed=derive_seed(seed, "tokens")), tokens
-
-
-def pad_id_of(decoder: Decoder) -> int:
-    """What fills a row behind its end, where no token reads it; a folder may name none."""
-    named = (decoder.pad_id, decoder.end_id, 0)
-    return next(one for one in named if one is not None)
 
 
 DEVIATIONS = (

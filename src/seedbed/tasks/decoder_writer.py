@@ -4,39 +4,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
 from torch import nn
 
 from seedbed.models import Decoder, load_decoder, save_decoder
-from seedbed.tasks.decoder_classifier import open_backbone, pad_id_of
+from seedbed.tasks.decoder_backbone import OnDecoderConfig, pad_id_of
 from seedbed.tasks.encoded import EncodedRows
 from seedbed.tasks.examples import Head, Task, TaskFacts
-from seedbed.tasks.network import NetworkConfig
-from seedbed.tokenization import copy_with_input_tokens, load_tokenizer
+from seedbed.tokenization import load_tokenizer
 
 
-class CausalLMWriterConfig(NetworkConfig):
+class CausalLMWriterConfig(OnDecoderConfig):
     """The backbone with its own output. `random` keeps its shape and vocabulary and forgets its weights."""
 
     name: Literal["causal_lm"]
     heads: ClassVar[frozenset[Head]] = frozenset(("text",))
-    stands_on: ClassVar[str | None] = "decoder"
-    weights: Literal["pretrained", "random"]
-    embedding_dropout: float = Field(0.1, ge=0, lt=1)
-    dropout: float = Field(0.1, ge=0, lt=1, description="of what each layer adds, while fine-tuning")
-    attention_dropout: float = Field(0.1, ge=0, lt=1)
 
     def network(self, backbone: Path, head: Head, *, num_outputs: int, seed: int) -> Decoder:
         """Start, delimiter and extract tokens get new vectors, and the last of them ends a text."""
         assert head in self.heads
-        decoder, tokens = open_backbone(
-            self.weights,
-            backbone,
-            seed=seed,
-            embedding_dropout=self.embedding_dropout,
-            dropout=self.dropout,
-            attention_dropout=self.attention_dropout,
-        )
+        decoder, tokens = self.open(backbone, seed=seed)
         decoder.pad_id = pad_id_of(decoder)
         decoder.end_id = tokens.extract
         return decoder
@@ -67,9 +53,6 @@ class CausalLMWriterConfig(NetworkConfig):
             max_length=max_length,
             pad_id=pad_id_of(network),
         )
-
-    def copy_tokenizer(self, backbone: Path, folder: Path) -> None:
-        copy_with_input_tokens(backbone, folder)
 
     def positions(self, network: nn.Module) -> int:
         assert isinstance(network, Decoder)

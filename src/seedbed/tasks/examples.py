@@ -171,6 +171,7 @@ class Task(Strict, ABC, Generic[E]):
         """The outputs of each row, of several seeds as of one: their mean (Lakshminarayanan et al. 2017)."""
         return [np.asarray(np.mean(of_row, axis=0)) for of_row in zip(*outputs_S, strict=True)]
 
+    @abstractmethod
     def answers(
         self,
         examples: Sequence[E],
@@ -179,7 +180,6 @@ class Task(Strict, ABC, Generic[E]):
         facts: TaskFacts,
     ) -> list[dict[str, Any]]:
         """What is told of each question, as JSON; `encoded` is None of what reads no token ids."""
-        raise NotImplementedError
 
     def scores(self, frame: "polars.DataFrame", facts: TaskFacts) -> dict[str, float]:
         """`statistics` of every example once, by bare name."""

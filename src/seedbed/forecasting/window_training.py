@@ -1,0 +1,59 @@
+"""Training of what learns on windows all at once, and its weights read back (ensembles: forecaster.py)."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from seedbed.config import UserError
+from seedbed.forecasting.fitting import Curve, Fitting
+from seedbed.forecasting.panels import SeriesSet
+from seedbed.forecasting.windows import WindowPresentations, Windows
+from seedbed.learner import Learner
+
+VALID_SERIES = 4096
+"""Series that are validated at a time."""
+
+
+def train_on_windows(
+    learner: Learner,
+    series: SeriesSet,
+    *,
+    valid: SeriesSet | None,
+    fitting: Fitting,
+    lookback: int,
+    seeds: Sequence[int],
+    history_horizons: float,
+) -> Curve:
+    """The curves of `learner`, trained on windows drawn by each of `seeds`; `valid` decides nothing."""
+    from seedbed.training.trainer import train
+
+    assert fitting.training is not None, "ForecastRecipe asks for it"
+
+    def batches() -> Iterator[dict[str, Tensor]]:
+        if valid is not None:
+            windows = Windows(series, lookback=lookback)
+            for first in range(0, len(series), VALID_SERIES):
+                yield windows.before(valid, first, VALID_SERIES)
+
+    trained = train(
+        learner,
+        data=WindowPresentations(series, lookback=lookback, seeds=seeds, history_horizons=history_horizons),
+        valid=batches,
+        recipe=fitting.training,
+        example_tokens=lookback * len(seeds),
+        machine=fitting.machine,
+        scratch=fitting.scratch,
+        tracker=fitting.tracker,
+        label=fitting.label,
+    )
+    return trained.curves
+
+
+def read_weights(path: Path, learner: nn.Module) -> None:
+    """Load what was saved under `path`, which has no suffix."""
+    file = path.with_suffix(".safetensors")
+    if not file.is_file():
+        raise UserError(f"{file}: no such file; make the forecast run again: dvc repro")
+    learner.load_state_dict(load_file(file))
