@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,26 @@ def test_faults_are_one_line_and_an_exit_code(
     assert cli.main(["compose"]) == code
     error = capsys.readouterr().err
     assert line in error and error.count("\n") == 1 and "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("verb", "number"), [("finetune", signal.SIGTERM), ("tune", signal.SIGUSR1), ("tokenize", signal.SIGTERM)]
+)
+def test_a_stop_before_anything_trains_is_one_line_too(
+    verb: str, number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "_dispatch", lambda verb, arguments: os.kill(os.getpid(), number))
+    assert cli.main([verb, "mine", "max_steps=3"]) == 75
+    error = capsys.readouterr().err
+    assert error.startswith(f"seedbed: {verb} mine: stopped on request") and error.count("\n") == 1
+
+
+def test_what_does_not_train_is_left_to_finish_on_sigusr1(monkeypatch: pytest.MonkeyPatch) -> None:
+    """jobs/pipeline.sh has it ignored there, and sends SIGTERM in the end."""
+    before, found = signal.getsignal(signal.SIGUSR1), []
+    monkeypatch.setattr(cli, "_dispatch", lambda *_: found.append(signal.getsignal(signal.SIGUSR1)))
+    assert cli.main(["tokenize", "mine"]) == 0
+    assert found == [before]
 
 
 def test_a_verb_without_its_run_or_with_too_much_is_told(

@@ -4,6 +4,7 @@ import argparse
 import errno
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedbed import __version__
 from seedbed.config import MACHINE_VARIABLE, Interrupted, Machine, UserError, load_machine, rank_and_world
-from seedbed.process import keep_freed_memory, limit_threads
+from seedbed.process import Stopped, keep_freed_memory, limit_threads, stopping
 
 if TYPE_CHECKING:
     from seedbed.recipes import Lock
@@ -67,13 +68,23 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; every fault the user can mend is one line and exit code 2."""
     arguments = parser().parse_args(argv)
+    # a stage that does not train is left to finish when the pipeline's USR1 asks those that train to stop
+    signals = [signal.SIGTERM, *([signal.SIGUSR1] if arguments.verb in (*TRAINING_VERBS, "tune") else [])]
     try:
-        _dispatch(arguments.verb, arguments.arguments)
+        with stopping(*signals):
+            _dispatch(arguments.verb, arguments.arguments)
     except UserError as error:
         print(f"seedbed: {error}", file=sys.stderr)
         return 2
     except Interrupted as stop:
         print(f"seedbed: {stop}; run the same command to continue", file=sys.stderr)
+        return INTERRUPTED_EXIT_CODE
+    except Stopped:
+        what = " ".join([arguments.verb, *arguments.arguments[:1]])
+        print(
+            f"seedbed: {what}: stopped on request, nothing half is left; run the same command to continue",
+            file=sys.stderr,
+        )
         return INTERRUPTED_EXIT_CODE
     except KeyboardInterrupt:
         print(

@@ -1,7 +1,12 @@
-"""What a process settles before any numeric library is imported: threads, and memory that is kept."""
+"""What a process settles before any numeric library is imported: threads, kept memory, stop signals."""
 
 import ctypes
 import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 THREAD_COUNTS = (
     "OMP_NUM_THREADS",
@@ -38,3 +43,37 @@ def keep_freed_memory() -> None:
         return
     for parameter, value in KEPT_BYTES.items():
         libc.mallopt(parameter, value)
+
+
+class Stopped(BaseException):
+    """A stop signal came while nothing trained. No Exception: nobody's `except Exception` may swallow it."""
+
+
+@contextmanager
+def stopping(*signals: signal.Signals) -> Iterator[None]:
+    """Let the first of `signals` raise Stopped in the block, so that it unwinds and clears up like any fault.
+
+    Later ones are ignored meanwhile: `timeout` and Slurm send more than one. A training loop puts its own
+    handlers in their place (training/interruption.py) and these back. Only a process's main thread can
+    handle signals: elsewhere, and in forked children, they keep their usual meaning.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    owner = os.getpid()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != owner:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped
+
+    before = {number: signal.signal(number, stop) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

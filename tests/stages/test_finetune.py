@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ import torch
 from seedbed.config import Interrupted, Machine, UserError
 from seedbed.corpora import TestSplit
 from seedbed.models import load_encoder, load_sequence_classifier
+from seedbed.process import Stopped, stopping
 from seedbed.stages import finetune
 from seedbed.tasks import FinetuneRecipe, label_names, predict_test
 from seedbed.tasks.examples import training_examples
@@ -222,9 +225,6 @@ def test_a_killed_seed_goes_on_to_the_same_bytes(
         pass
 
     def kill(step: int, metrics: dict[str, float]) -> None:
-        import os
-        import signal
-
         calls.append(step)
         if calls.count(6) == 2 and step == 6:  # of seed 2
             os.kill(os.getpid(), signal.SIGTERM)
@@ -244,6 +244,20 @@ def test_a_killed_seed_goes_on_to_the_same_bytes(
     np.testing.assert_array_equal(again, stored.select("^probability_.*$").to_numpy())
     names = {name for name, _ in load_sequence_classifier(place.out / "seed-2").named_parameters()}
     assert not any(name.endswith((".down", ".up")) for name in names)
+
+
+def test_a_stop_between_two_trainings_leaves_nothing_half(
+    root: Path, tracked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop's own handler is gone when a seed has trained; the program's must stand there again."""
+    place, given = workspace(root), recipe()
+    predict = finetune.predict
+    with monkeypatch.context() as patch, pytest.raises(Stopped), stopping(signal.SIGTERM):
+        patch.setattr(finetune, "predict", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+        finetune.run(place, given)
+    assert sorted(path.name for path in (root / "models").iterdir()) == ["pretrain"]
+    finetune.run(place, given)
+    assert finetune.predict is predict and (place.out / "metrics.json").is_file()
 
 
 def test_seeds_of_head_and_order_are_apart(root: Path, tracked: Any) -> None:

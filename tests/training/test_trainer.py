@@ -3,6 +3,7 @@
 import inspect
 import json
 import math
+import os
 import signal
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 from safetensors.torch import load_file
 
 from seedbed.config import Machine, UserError
+from seedbed.process import stopping
 from seedbed.training import checkpoint, predict_scores
 from seedbed.training.module import Plan
 from seedbed.training.recipe import accumulation
@@ -61,9 +63,25 @@ def test_a_finished_run_is_restored_not_trained_again(tmp_path: Path) -> None:
     assert data.served == []
 
 
-def test_stop_signals_leave_no_handler_behind(tmp_path: Path) -> None:
-    fit(tmp_path)
+def test_stop_signals_are_again_whose_they_were(tmp_path: Path) -> None:
+    fit(tmp_path / "alone")
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+    with stopping(signal.SIGTERM, signal.SIGUSR1):
+        of_program = signal.getsignal(signal.SIGTERM)
+        fit(tmp_path / "in a program")
+        assert signal.getsignal(signal.SIGTERM) is signal.getsignal(signal.SIGUSR1) is of_program
+
+
+def test_ctrl_c_is_no_silent_exit(tmp_path: Path) -> None:
+    class Pressed(Sums):
+        def batch(self, first: int, count: int) -> dict[str, torch.Tensor]:
+            if len(self.served) >= 60:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().batch(first, count)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, data=Pressed())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> None:

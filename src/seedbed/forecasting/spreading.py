@@ -139,4 +139,4 @@ def _wait(path: Path, *, label: str, rank: int) -> None:
                 )
             time.sleep(LOOK_SECONDS)
     finally:
-        flag.restore_defaults()
+        flag.restore()

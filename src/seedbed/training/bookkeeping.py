@@ -96,7 +96,7 @@ class Bookkeeper(pl.Callback):
             trainer.should_stop = True
 
     def close(self) -> None:
-        self._flag.restore_defaults()
+        self._flag.restore()
         if self._bar:
             self._bar.close()
 

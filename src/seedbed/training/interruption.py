@@ -11,18 +11,20 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
 class StopFlag:
-    """True once a stop signal came; install it after Lightning has set its own handlers."""
+    """True once a stop signal came; make it before Lightning sets its own handlers, install it after."""
 
     def __init__(self) -> None:
         self.raised = False
+        self._before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def install(self) -> None:
         for number in SIGNALS:
             signal.signal(number, self._raise)
 
-    def restore_defaults(self) -> None:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
+    def restore(self) -> None:
+        """The handlers that stood when the flag was made."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
         self.raised = True

@@ -143,6 +143,11 @@ def train(
     try:
         with recomputing(trained, enabled=machine.activation_checkpointing):
             _lightning_trainer(recipe, plan, machine, bookkeeper, alone=alone).fit(module, loader)
+    except SystemExit as error:
+        # Lightning's answer to Ctrl-C is a silent exit(1)
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
     finally:
         bookkeeper.close()
     bookkeeper.raise_faults()
