@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup repro suite test slow cluster bench-precision bench-pretrain bench-loop bench-forecast bench-finetune bench-scores bench-panel check format docs notebooks ui clean
+.PHONY: help setup repro suite test slow cluster bench-precision bench-pretrain bench-loop bench-forecast bench-finetune bench-scores bench-beside bench-panel check format docs notebooks ui clean
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -34,6 +34,7 @@ help:
 	@echo 'make bench-forecast    N-BEATS beside neuralforecast, ARGS="--peer-python PATH"'
 	@echo 'make bench-finetune    fine-tuning beside the Hugging Face Trainer, ARGS="--peer-python PATH"'
 	@echo 'make bench-scores      accuracy of N-BEATS by ensemble size, ARGS="data/raw/m3 nbeats_small-m3"'
+	@echo 'make bench-beside      accuracy beside neuralforecast, ARGS="data/raw/m4 nbeats_small-m4 --peer-python PATH"'
 	@echo 'make bench-panel       memory and time from file to report, by series, ARGS="--series 1000 10000"'
 	@echo 'make format     let ruff write the format      make docs: write the generated pages'
 	@echo 'make clean      remove caches (never data, models or checkpoints)'
@@ -83,6 +84,9 @@ bench-finetune: setup
 
 bench-scores: setup
 	@python benchmarks/forecast_scores.py $(ARGS)
+
+bench-beside: setup
+	@python benchmarks/forecast_beside.py $(ARGS)
 
 bench-panel: setup
 	@python benchmarks/panel_scale.py $(ARGS)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from seedbed.forecasting.ensembling import median, members
+from seedbed.forecasting.ensembling import last_season, median, members
 
 
 def test_members_are_every_combination_with_its_own_seed() -> None:
@@ -24,3 +24,11 @@ def test_median_is_numpys() -> None:
     for count in (1, 2, 5, 6):
         values = torch.randn(count, 4, 3, generator=generator, dtype=torch.float64)
         np.testing.assert_allclose(median(values), np.median(values.numpy(), axis=0))
+
+
+def test_the_last_season_is_repeated_and_what_is_unknown_in_it_is_the_last_known_value() -> None:
+    window_BT = torch.tensor([[9.0, 1, 2, 3, 4], [9.0, 1, 2, 3, 0]])
+    mask_BT = torch.tensor([[1.0, 1, 1, 1, 1], [1.0, 1, 0, 1, 0]])
+    found = last_season(window_BT, mask_BT, points=4, horizon=6)
+    assert found.tolist() == [[1, 2, 3, 4, 1, 2], [1, 3, 3, 3, 1, 3]]
+    assert last_season(window_BT, mask_BT, points=4, horizon=2).tolist() == [[1, 2], [1, 3]]

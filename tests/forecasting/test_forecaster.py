@@ -253,6 +253,31 @@ def test_the_level_is_the_last_known_value() -> None:
     assert torch.equal(level_BH, expected_B[:, None].expand(-1, HORIZON))
 
 
+def test_the_level_may_be_the_last_season(tmp_path: Path) -> None:
+    """Of one frequency alone, with any `level`, in parts and when saved; a season longer than windows not."""
+    _, series = load(tmp_path, table()).sets("history")
+    windows = Windows(series, lookback=12).at_end()
+    ends_NH = windows["insample"][:, -4:].repeat(1, 2)[:, : series.config.horizon]
+    for level, together in (("zero", None), ("last", 3)):
+        own = config(level=level, together=together, by_frequency={"quarterly": {"season": 4}})
+        fitted = fit(own, series, tmp_path / level)
+        assert torch.equal(fitted.learner.components(windows)[0, 0], ends_NH)
+        forecasts = fitted.forecast(series)
+        fitted.save(tmp_path / "quarterly.safetensors")
+        again = own.load(tmp_path / "quarterly.safetensors", series.config).forecast(series)
+        assert np.array_equal(forecasts.values_NH, again.values_NH)
+        parts = [forecasts.components[name] for name in ("level", "generic", "ensemble")]
+        np.testing.assert_allclose(sum(parts), forecasts.values_NH, rtol=1e-6)
+    recipe = {
+        "source": "classics",
+        "panel": panel_config().model_dump(mode="json"),
+        "forecaster": config(by_frequency={"yearly": {"season": 10}}).model_dump(mode="json"),
+        "training": training().model_dump(mode="json"),
+    }
+    with pytest.raises(UserError, match=r"yearly\.season: 10 points; the longest window has 9"):
+        ForecastRecipe.parse(recipe, "forecast.x")
+
+
 def test_members_in_parts_are_the_members_at_once(tmp_path: Path) -> None:
     series, _ = load(tmp_path, table()).sets("train")
     adam = {"name": "adam", "learning_rate": 5e-3, "epsilon": 1e-20}

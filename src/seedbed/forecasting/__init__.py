@@ -89,11 +89,17 @@ class ForecastRecipe(Strict):
     def _settings_are_of_frequencies_that_are_there(self) -> Self:
         if self.forecaster.name == "nbeats":
             known = list(self.panel.frequencies)
-            for name in self.forecaster.by_frequency:
+            for name, own in self.forecaster.by_frequency.items():
                 if name not in known:
                     raise ValueError(
                         f"forecaster.by_frequency has {name}; the panel has {', '.join(known)}; "
                         "correct the name"
+                    )
+                longest = max(self.forecaster.lookbacks) * self.panel.frequencies[name].horizon
+                if own.season is not None and own.season > longest:
+                    raise ValueError(
+                        f"forecaster.by_frequency.{name}.season: {own.season} points; the longest window has "
+                        f"{longest}; take a longer lookback or a shorter season"
                     )
         return self
 

@@ -44,3 +44,9 @@ def last_known(window_T: Tensor, mask_T: Tensor) -> Tensor:
     """The last value (..., 1) of windows (..., T) whose mask is 1; the oldest place where there is none."""
     places_T = torch.arange(1, mask_T.shape[-1] + 1, device=mask_T.device)
     return window_T.gather(-1, (mask_T * places_T).argmax(-1, keepdim=True))
+
+
+def last_season(window_T: Tensor, mask_T: Tensor, *, points: int, horizon: int) -> Tensor:
+    """The last `points` values of windows (..., T) over and over, (..., H); `last_known` for unknown ones."""
+    places_H = torch.arange(horizon, device=window_T.device) % points + window_T.shape[-1] - points
+    return torch.where(mask_T[..., places_H] > 0, window_T[..., places_H], last_known(window_T, mask_T))

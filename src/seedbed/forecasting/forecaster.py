@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from seedbed.config import Machine, Strict
-from seedbed.forecasting.ensembling import Member, last_known, median, members
+from seedbed.forecasting.ensembling import Member, last_known, last_season, median, members
 from seedbed.forecasting.exogenous import Facts, build_members, facts_in, facts_of, shares
 from seedbed.forecasting.fitting import Curve, Fitting, Floats, Forecasts, Level
 from seedbed.forecasting.losses import Asked, LossName, add_scores, loss_of
@@ -38,6 +38,7 @@ class EnsembleForecaster(Learner):
     factor that the mean of their losses brings, so each learns as it would alone (if `gradient_clip`, a norm
     over all, is kept out of reach). A batch holds windows of each member's own (B, M, ...) or common to all
     (B, ...). `only`: the members of these numbers, as they are among all. `facts`: of covariates, if any.
+    `season`: see FrequencySettings.
     """
 
     def __init__(
@@ -48,10 +49,11 @@ class EnsembleForecaster(Learner):
         seed: int,
         only: slice = slice(None),
         facts: Facts | None = None,
+        season: int | None = None,
     ) -> None:
         super().__init__()
         self._names = config.model.component_names()
-        self._level = config.level
+        self._level, self._season = config.level, season
         self._levels = config.levels
         every_member = config.plan(horizon=horizon, seed=seed)
         self.plan, self._among = every_member[only], len(every_member)
@@ -73,6 +75,8 @@ class EnsembleForecaster(Learner):
         departures_MBT = window_MBT - level_MB1
         shares_SMBH = shares(self.members, departures_MBT, mask_MBT, batch, self._of_members)
         level_MBH = level_MB1.expand(-1, -1, self.members.horizon)
+        if self._season is not None:
+            level_MBH = last_season(window_MBT, mask_MBT, points=self._season, horizon=self.members.horizon)
         return torch.cat([level_MBH[None], shares_SMBH]).transpose(0, 1)
 
     def counts(self, batch: Batch) -> dict[str, Tensor]:
@@ -122,7 +126,7 @@ class EnsembleForecaster(Learner):
         middle_BH = median(parts_MSBH.sum(1))
         mean_SBH = parts_MSBH.mean(0)
         components = dict(zip(("level", *self._names), mean_SBH, strict=True))
-        if self._level == "zero":
+        if self._level == "zero" and self._season is None:
             del components["level"]
         intervals = {}
         for level in self._levels:
@@ -180,6 +184,12 @@ class FrequencySettings(Strict):
 
     history_horizons: float | None = Field(None, gt=0)
     max_steps: int | None = Field(None, ge=1, description="in place of training.max_steps")
+    season: int | None = Field(
+        None,
+        ge=1,
+        description="networks forecast departures from so many last points, over and over, and see what "
+        "`level` says",
+    )
 
 
 class NBEATSForecasterConfig(Strict):
@@ -231,7 +241,7 @@ class NBEATSForecasterConfig(Strict):
         for own_part in spread.own:
             horizon, label = series.config.horizon, own_part.label
             part = EnsembleForecaster(
-                self, horizon=horizon, seed=training.seed, only=own_part.only, facts=facts
+                self, horizon=horizon, seed=training.seed, only=own_part.only, facts=facts, season=own.season
             )
             presentations = WindowPresentations(
                 series,
@@ -256,22 +266,30 @@ class NBEATSForecasterConfig(Strict):
             spread.add(own_part, part.state_dict(), trained.curves)
         state, curves = spread.whole()
         learner = (
-            part if len(spread.parts) == 1 else self.build(series.config, seed=training.seed, facts=facts)
+            part
+            if len(spread.parts) == 1
+            else self.build(series.config, seed=training.seed, facts=facts, season=own.season)
         )
         learner.load_state_dict(state)
         return FittedNBEATS(learner, lookback=lookback, curves=curves)
 
     def load(self, path: Path, frequency: FrequencyConfig) -> FittedNBEATS:
-        """Read what `save` wrote."""
+        """Read what `save` wrote; the file is called by the frequency's name."""
         weights = load_file(path.with_suffix(".safetensors"))
-        learner = self.build(frequency, seed=0, facts=facts_in(weights))
+        own = self.by_frequency.get(path.with_suffix("").name, FrequencySettings())
+        learner = self.build(frequency, seed=0, facts=facts_in(weights), season=own.season)
         learner.load_state_dict(weights)
         return FittedNBEATS(learner, lookback=self._lookback(frequency), curves=[])
 
     def build(
-        self, frequency: FrequencyConfig, *, seed: int, facts: Facts | None = None
+        self,
+        frequency: FrequencyConfig,
+        *,
+        seed: int,
+        facts: Facts | None = None,
+        season: int | None = None,
     ) -> EnsembleForecaster:
-        return EnsembleForecaster(self, horizon=frequency.horizon, seed=seed, facts=facts)
+        return EnsembleForecaster(self, horizon=frequency.horizon, seed=seed, facts=facts, season=season)
 
     def plan(self, *, horizon: int, seed: int) -> list[Member]:
         """The members, those for the middle first."""
