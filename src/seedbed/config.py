@@ -89,6 +89,8 @@ def describe(error: ValidationError, model: type[BaseModel], where: str) -> str:
         return f"{place}: unknown key{allowed}; remove or rename it{tail}"
     if kind == "missing":
         return f"{place}: missing; give it a value in params.yaml or conf/{tail}"
+    if kind == "value_error":  # our own check of several keys: it says itself what came
+        return f"{place}: {first['msg'].removeprefix('Value error, ')}{tail}"
     came = repr(first["input"])
     came = came if len(came) <= 80 else came[:77] + "..."
     return f"{place}: {first['msg'][:1].lower() + first['msg'][1:]}, got {came}{tail}"

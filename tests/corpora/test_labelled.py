@@ -102,7 +102,7 @@ def test_an_answer_that_does_not_stand_at_its_place_is_refused(tmp_path: Path) -
     wrong = json.loads(json.dumps(SQUAD))
     wrong["data"][0]["paragraphs"][0]["qas"][0]["answers"][0]["answer_start"] = 1
     (tmp_path / "dev.json").write_text(json.dumps(wrong))
-    with pytest.raises(UserError, match="q1: '서울' does not stand at 1"):
+    with pytest.raises(UserError, match=r"q1: '서울' does not stand at 1 .* there is '울은'; .*code points"):
         list(SquadConfig(name="squad").read(tmp_path))
     (tmp_path / "dev.json").write_text('{"rows": []}')
     with pytest.raises(UserError, match="not in SQuAD's format"):

@@ -91,7 +91,9 @@ def test_tsv_without_quoting(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text, fault",
     [
-        ("id,body\n1,a\n", "no column 'text'; columns: id, body"),
+        ("id,body\n1,a\n", "no column 'text'; columns: id, body; correct the reader's `text`"),
+        ("", "no column 'text'; columns: none"),
+        ("text,text\na,b\n", "2 columns 'text'; name one otherwise"),
         ("id,text\n1,a,b\n", r"a\.csv:2: 3 fields, the header has 2"),
         ('id,text\n1,"open\n', "quoting: none"),
     ],

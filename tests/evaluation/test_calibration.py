@@ -114,6 +114,18 @@ def test_the_interval_holds_the_value_where_resampling_is_biased():
         assert all(0 <= e.low <= e.value <= e.high for e in measured.values()), measured
 
 
+def test_an_error_of_shares_stays_below_1_however_seeds_differ():
+    """One seed is right and the other wrong, always and surely: the spread between them alone is above 1."""
+    labels = np.arange(60) % 3
+    sure = np.eye(3)[labels] * 0.97 + 0.01
+    seeds = [sure, np.roll(sure, 1, axis=1)]
+    run = Classified.of(frame(seeds, labels), run="a", task="topics", label_names=LABELS)
+    made = calibrate(run, frame(seeds, labels), confidence=0.95, resamples=100, seed=0)
+    assert made is not None
+    assert made.before["ece"].high == made.before["ece_equal_mass"].high == 1.0
+    assert made.before["nll"].high > 2
+
+
 def test_predictions_without_probabilities_have_no_calibration():
     bare = frame([np.eye(3)], np.arange(3)).select("seed", "id", "label", "predicted")
     run = Classified.of(bare, run="a", task="topics", label_names=LABELS)

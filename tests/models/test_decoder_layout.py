@@ -113,6 +113,7 @@ def test_published_gpt2_names_have_no_prefix_and_hold_masks(tmp_path: Path) -> N
         ("gpt1", {"afn": "relu"}, "afn 'relu'"),
         ("gpt2", {"auto_map": {"AutoModel": "evil.Model"}}, "auto_map asks to run code"),
         ("gpt2", {"n_layer": 5}, "no tensor transformer.h.4.attn.c_attn.weight"),
+        ("gpt2", {"n_layer": 1}, "layers, config.json says 1"),
         ("gpt2", {"n_inner": 81}, "has shape"),
         ("gpt2", {"n_embd": "48"}, "hidden_size"),
         ("gpt2", {"eos_token_id": [2, 3]}, "eos is [2, 3], expected a number"),

@@ -205,6 +205,7 @@ def test_dropout_can_be_replaced(tmp_path: Path) -> None:
         ({"is_decoder": True}, "is_decoder True"),
         ({"auto_map": {"AutoModel": "evil.Model"}}, "auto_map"),
         ({"num_hidden_layers": 4}, "no tensor"),
+        ({"num_hidden_layers": 1}, "layers, config.json says 1"),
         ({"intermediate_size": 81}, "has shape"),
         ({"num_attention_heads": 5}, "num_heads 5"),
         ({"hidden_size": "48"}, "hidden_size is '48'"),

@@ -42,12 +42,36 @@ def test_fewer_examples_are_chosen_by_hash_whatever_the_order() -> None:
 
 def test_an_unknown_label_or_field_is_the_users_fault() -> None:
     facts = TaskFacts(labels=("a", "b"))
-    with pytest.raises(UserError, match="label 'no' is none of a, b"):
+    with pytest.raises(UserError, match="label 'no' is none of 'a', 'b', the labels of train; add examples"):
         config().examples(DOCUMENTS, split="test", facts=facts)
+    with pytest.raises(UserError, match="label 'no' is none of 'a', 'b'; correct the task's `label`"):
+        config(labels=["a", "b"]).examples(DOCUMENTS, split="test", facts=facts)
     with pytest.raises(UserError, match="no 'third' in its meta"):
         config(pair="third", labels=["no", "yes"]).examples(
             DOCUMENTS, split="test", facts=config().learn(DOCUMENTS)
         )
+
+
+def test_an_empty_cell_is_no_label_unless_it_is_named() -> None:
+    gap = [*DOCUMENTS, document(12, " ")]
+    with pytest.raises(UserError, match="document d12: label is empty; fill it in"):
+        config().learn(gap)
+    assert config(labels=["no", "yes", " "]).learn(gap).labels == ("no", "yes", " ")
+
+
+def test_what_train_cannot_teach_is_told_before_training() -> None:
+    same = [document(n, "yes") for n in range(3)]
+    facts = config().learn(same)
+    with pytest.raises(UserError, match="train has one label alone, 'yes'"):
+        config().check(
+            config().examples(same, split="train", facts=facts), split="train", facts=facts, where="c"
+        )
+    named = config(labels=["yes", "no"])
+    facts = named.learn(same)
+    with pytest.raises(
+        UserError, match="no train example of label 'no'; leave it out of the task's `labels`"
+    ):
+        named.check(named.examples(same, split="train", facts=facts), split="train", facts=facts, where="c")
 
 
 @pytest.mark.parametrize("classes", [2, 4])

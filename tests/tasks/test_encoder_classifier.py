@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from seedbed.config import Machine
+from seedbed.config import Machine, UserError
 from seedbed.data import PackedConfig, PaddedConfig
 from seedbed.learner import Learner
-from seedbed.models import save_pretrained
+from seedbed.models import load_encoder, save_pretrained
 from seedbed.tasks.encoded import EncodedExamples, EncodedRows, ExamplePresentations
 from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
 from seedbed.tasks.examples import Example
@@ -92,6 +92,16 @@ def test_packed_is_the_loss_and_gradient_of_padded(backbone: Path, task: str) ->
     padded, packed = found
     for name, value in padded.items():
         torch.testing.assert_close(packed[name], value, rtol=1e-9, atol=1e-9, msg=name)
+
+
+def test_a_tokenizer_of_more_tokens_than_the_encoder_is_told(tmp_path: Path) -> None:
+    backbone = write_backbone(tmp_path / "electra")
+    small = Vocabulary(
+        size=100, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4, special_ids=(0, 1, 2, 3, 4)
+    )
+    save_pretrained(backbone, load_encoder(backbone).config.build(small, seed=1))
+    with pytest.raises(UserError, match=r"a tokenizer of \d+ tokens and an encoder of 100"):
+        config().network(backbone, "sequence", num_outputs=2, seed=1)
 
 
 def test_packed_is_what_recipes_take() -> None:

@@ -59,3 +59,11 @@ def test_a_label_without_examples_is_the_users_fault() -> None:
     with pytest.raises(UserError, match="the valid split gives task topics no example"):
         task.check([], split="valid", facts=facts, where="corpus")
     task.check(examples(0, 3), split="valid", facts=facts, where="corpus")
+
+
+def test_answers_are_kept_by_id_so_an_id_names_one_example() -> None:
+    task = TopicsConfig(name="topics", num_train=2, num_valid=2, num_test=2)
+    facts = TaskFacts(labels=("a", "b"))
+    twice = [*examples(0, 3), *examples(0, 2)]
+    with pytest.raises(UserError, match="names 2 examples of the test split"):
+        task.check(twice, split="test", facts=facts, where="corpus")

@@ -70,5 +70,8 @@ def test_a_label_that_train_lacks_is_the_users_fault() -> None:
     facts = task().learn(LABELLED[:2])
     with pytest.raises(UserError, match="label '1' is none of the 1 of train"):
         task().examples(LABELLED, split="test", facts=facts)
-    with pytest.raises(UserError, match="meta 'labels' is not JSON"):
-        task().example(Document("d", "", {"labels": "a,b"}), facts)
+    for written in ("a,b", '"a"', "3"):
+        with pytest.raises(UserError, match=r"labels .* is no JSON list; set the task's `separator`"):
+            task().example(Document("d", "", {"labels": written}), facts)
+    with pytest.raises(UserError, match="no document of train has a label in 'labels'"):
+        task().learn([Document("d", "", {"labels": "[]"})])

@@ -13,7 +13,7 @@ from seedbed.tasks.correlations import pearson, spearman
 from seedbed.tasks.encoded import EncodedExamples
 from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
 from seedbed.tasks.prediction import predict
-from seedbed.tasks.regression import Regression, RegressionConfig
+from seedbed.tasks.regression import Regression, RegressionConfig, RegressionScores, ScoredExample
 from seedbed.tokenization import Vocabulary, load_tokenizer
 from tests.conformance import check_learner
 from tests.tasks.corpus import documents, write_backbone
@@ -49,9 +49,26 @@ def test_f1_at_a_threshold_is_scikit_learns() -> None:
     assert "f1" not in TASK.scores(frame, TASK.learn([]))
 
 
-def test_a_score_that_is_no_number_is_the_users_fault() -> None:
-    with pytest.raises(UserError, match="score is 'high', expected a number"):
-        TASK.example(Document("d", "글", {"second": "둘", "score": "high"}), TASK.learn([]))
+@pytest.mark.parametrize("written", ["high", "1,5", "", "nan", "inf"])
+def test_a_score_that_is_no_number_is_the_users_fault(written: str) -> None:
+    with pytest.raises(UserError, match=f"score is '{written}', expected a number"):
+        TASK.example(Document("d", "글", {"second": "둘", "score": written}), TASK.learn([]))
+
+
+def test_numbers_that_do_not_vary_are_refused_and_answers_that_do_not_score_0() -> None:
+    facts = TASK.learn([])
+    same = [ScoredExample(f"d{n}", "글", "둘", 3.0) for n in range(4)]
+    with pytest.raises(UserError, match="score is 3 in all of the valid split"):
+        TASK.check(same, split="valid", facts=facts, where="corpus")
+    frame = pl.DataFrame({"label": [1.0, 2.0, 3.0], "predicted": [0.7, 0.7, 0.7]})
+    given = RegressionConfig.parse({"name": "regression", "metric": "pearson_spearman"}, where="task")
+    assert set(given.scores(frame, facts).values()) == {0.0}
+    learner = RegressionScores()
+    y = 0.1 + 0.2  # its squares do not add up to the bit
+    sums = {"x": 6, "y": 3 * y, "xx": 14, "yy": y * y + y * y + y * y, "xy": 6 * y, "squares": 1, "n": 3}
+    for name, value in sums.items():
+        learner.add(name, torch.tensor(value, dtype=torch.float64))
+    assert learner.results()["pearson"] == 0
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -97,7 +97,9 @@ class CsvConfig(Strict):
             needed = [self.text, *([self.id] if self.id else []), *self.meta]
             for column in needed:
                 if column not in header:
-                    raise UserError(f"{path}: no column {column!r}; columns: {', '.join(header)[:200]}")
+                    raise _no_column(path, column, header)
+                if header.count(column) > 1:
+                    raise UserError(f"{path}: {header.count(column)} columns {column!r}; name one otherwise")
             place = {column: header.index(column) for column in needed}
             for number, row in rows:
                 if len(row) != len(header):
@@ -146,8 +148,7 @@ class ParquetConfig(Strict):
                 with pq.ParquetFile(path) as file:
                     for column in needed:
                         if column not in file.schema_arrow.names:
-                            known = ", ".join(file.schema_arrow.names)
-                            raise UserError(f"{path}: no column {column!r}; columns: {known[:200]}")
+                            raise _no_column(path, column, file.schema_arrow.names)
                     number = 0
                     for batch in file.iter_batches(1024, columns=list(dict.fromkeys(needed))):
                         for row in batch.to_pylist():
@@ -164,6 +165,13 @@ class ParquetConfig(Strict):
             raise UserError(f"{place}: column {self.text!r} holds {type(text).__name__}, expected text")
         identity = printed(row[self.id]) if self.id else place
         return Document(identity, text or "", {key: printed(row[key]) for key in self.meta})
+
+
+def _no_column(path: Path, column: str, columns: Sequence[str]) -> UserError:
+    return UserError(
+        f"{path}: no column {column!r}; columns: {', '.join(columns)[:200] or 'none'}; correct the reader's "
+        "`text`, `id`, `meta` or `delimiter`"
+    )
 
 
 def matching(folder: Path, pattern: str) -> list[tuple[Path, str]]:

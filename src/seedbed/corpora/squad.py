@@ -46,7 +46,8 @@ class SquadConfig(Strict):
             if context[start : start + len(text)] != text:
                 raise UserError(
                     f"{path}: question {question['id']}: {text[:40]!r} does not stand at {start} of its "
-                    "paragraph; the file was changed, fetch it again"
+                    f"paragraph, there is {context[start : start + len(text)][:40]!r}; answer_start counts "
+                    "characters (code points) from 0; correct it, or fetch a published file again"
                 )
         meta = {
             "question": question["question"],

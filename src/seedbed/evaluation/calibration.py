@@ -118,13 +118,12 @@ def calibrate(
         drawn = bootstrap(statistic(probabilities_SNC, run.labels_N), run.n, resamples=resamples, seed=seed)
         # resamples repeat examples, which raises an error of bins by itself: that bias is taken off
         centred_BSM = drawn.draws_BSM - drawn.draws_BSM.mean(axis=0) + drawn.values_SM
-        made = estimates(
-            Draws(drawn.values_SM, centred_BSM, run.n),
-            confidence=confidence,
-            seed=seed,
-            bounds=(0.0, float("inf")),
+        centred = Draws(drawn.values_SM, centred_BSM, run.n)
+        loss, share = (
+            estimates(centred, confidence=confidence, seed=seed, bounds=(0.0, highest))
+            for highest in (float("inf"), 1.0)
         )
-        return dict(zip(MEASURES, made, strict=True))
+        return dict(zip(MEASURES, (loss[0], *share[1:]), strict=True))
 
     def curve(probabilities_SNC: list[Floats]) -> list[Bin]:
         sure, right = zip(*((p.max(1), p.argmax(1) == run.labels_N) for p in probabilities_SNC), strict=True)

@@ -5,7 +5,7 @@ own. Links are followed: hubs and DVC keep files in a cache and link to them.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,17 @@ def _weight_files(folder: Path) -> list[str]:
     if outside := [name for name in files if Path(name).name != name]:
         raise UserError(f"{index}: {outside[0]!r} is outside the folder; make the folder again")
     return files
+
+
+def check_layers(names: Iterable[str], before: str, *, num_layers: int, weights: Path) -> None:
+    """Refuse weights of more layers than the config counts: half a model is another model.
+
+    A layer's number stands right behind `before` in its tensors' names.
+    """
+    numbers = {name.removeprefix(before).partition(".")[0] for name in names if name.startswith(before)}
+    found = max((int(number) for number in numbers if number.isdecimal()), default=-1) + 1
+    if found > num_layers:
+        raise UserError(f"{weights}: {found} layers, {CONFIG} says {num_layers}; make the folder again")
 
 
 def write_folder(folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:

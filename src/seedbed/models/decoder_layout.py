@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from seedbed.config import UserError
+from seedbed.models.checkpoint_folder import check_layers
 from seedbed.models.decoder import Decoder, DecoderConfig
 from seedbed.models.gpt import GPT1Config, GPT2Config, GPTJConfig, GPTNeoConfig
 from seedbed.models.layout import CONFIG
@@ -222,6 +223,7 @@ def decoder_state(theirs: Mapping[str, Tensor], decoder: Decoder, *, weights: Pa
     config = decoder.config
     # the published GPT-2 and the classes without a head leave the prefix out
     bare = not any(name.startswith(PREFIX) for name in theirs)
+    check_layers(theirs, "h." if bare else f"{PREFIX}h.", num_layers=config.num_layers, weights=weights)
     state: dict[str, Tensor] = {}
     for name in decoder.state_dict():
         places = [place.removeprefix(PREFIX) if bare else place for place in rename(name, config)]

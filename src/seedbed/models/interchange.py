@@ -17,7 +17,14 @@ from torch import Tensor, nn
 
 from seedbed.config import UserError
 from seedbed.models import decoder_layout
-from seedbed.models.checkpoint_folder import WEIGHTS, fill, read_config, read_tensors, write_folder
+from seedbed.models.checkpoint_folder import (
+    WEIGHTS,
+    check_layers,
+    fill,
+    read_config,
+    read_tensors,
+    write_folder,
+)
 from seedbed.models.decoder import Decoder
 from seedbed.models.encoder import Encoder, EncoderConfig
 from seedbed.models.heads import (
@@ -247,6 +254,9 @@ def encoder_state(tensors: Mapping[str, Tensor], encoder: Encoder, folder: Path)
     prefix = f"{encoder.config.family}."
     if not any(name.startswith(prefix) for name in tensors):
         prefix = ""
+    check_layers(
+        tensors, f"{prefix}encoder.layer.", num_layers=encoder.config.num_layers, weights=folder / WEIGHTS
+    )
     state: dict[str, Tensor] = {}
     for ours in encoder.state_dict():
         theirs = list(rename_encoder({ours: torch.empty(3)}, prefix=prefix))

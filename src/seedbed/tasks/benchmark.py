@@ -1,6 +1,7 @@
 """Benchmarks: tasks whose answers are published with the documents, in the fields that a reader kept."""
 
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -60,11 +61,14 @@ def json_of(document: Document, key: str) -> Any:
 
 
 def number_of(document: Document, key: str) -> float:
-    """A field that holds a number."""
+    """A field that holds a finite number: NaN would be learned into every weight."""
     try:
-        return float(field_of(document, key))
+        number = float(field_of(document, key))
     except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
         raise UserError(
             f"document {document.id}: {key} is {document.meta[key][:40]!r}, expected a number; "
-            "correct the task's fields"
-        ) from None
+            "correct the corpus or the task's fields"
+        )
+    return number

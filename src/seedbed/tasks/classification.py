@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import polars
     from tokenizers import Tokenizer
 
+UNSEEN = ", the labels of train; add examples of it to train, or take the document out of the corpus"
+
 
 class ClassificationTask(Task[Example], ABC):
     """Cross-entropy over the labels; the table has a probability for each."""
@@ -88,12 +90,21 @@ class ClassificationTask(Task[Example], ABC):
     def check(self, examples: Sequence[Example], *, split: Split, facts: TaskFacts, where: str) -> None:
         """Every label must have an example to learn from, and each split something to score."""
         super().check(examples, split=split, facts=facts, where=where)
+        if len(facts.labels) < 2:
+            raise UserError(
+                f"{where}: task {self.name}: train has one label alone, {facts.labels[0]!r}: nothing to "
+                "tell apart; correct the task's `label` or the corpus"
+            )
         missing = sorted(set(range(len(facts.labels))) - {example.label for example in examples})
         if split == "train" and missing:
+            mend = (
+                "leave it out of the task's `labels`, or add examples of it"
+                if getattr(self, "num_train", None) is None
+                else f"raise num_train (now {len(examples)} examples of {len(facts.labels)} labels) or use a "
+                "larger corpus"
+            )
             raise UserError(
-                f"{where}: task {self.name}: no train example of label {facts.labels[missing[0]]!r}; raise "
-                f"num_train (now {len(examples)} examples of {len(facts.labels)} labels) or use a larger "
-                "corpus"
+                f"{where}: task {self.name}: no train example of label {facts.labels[missing[0]]!r}; {mend}"
             )
 
 
@@ -123,14 +134,24 @@ class ClassificationConfig(ClassificationTask, Benchmark[Example]):
     )
 
     def learn(self, documents: Sequence[Document]) -> TaskFacts:
-        return TaskFacts(labels=self.labels or tuple(sorted({field_of(d, self.label) for d in documents})))
+        """No label at all is no label of its own: an empty cell is a gap in the file."""
+        if self.labels is not None:
+            return TaskFacts(labels=self.labels)
+        for document in documents:
+            if not field_of(document, self.label).strip():
+                raise UserError(
+                    f"document {document.id}: {self.label} is empty; fill it in or take the document out of "
+                    "the corpus (an empty label that is meant can be named in the task's `labels`)"
+                )
+        return TaskFacts(labels=tuple(sorted({field_of(d, self.label) for d in documents})))
 
     def example(self, document: Document, facts: TaskFacts) -> Example:
         value = field_of(document, self.label)
         if value not in facts.labels:
+            known = ", ".join(map(repr, facts.labels[:20])) + (", ..." if len(facts.labels) > 20 else "")
             raise UserError(
-                f"document {document.id}: label {value!r} is none of {', '.join(facts.labels)}; correct "
-                "the task's `label` or `labels`"
+                f"document {document.id}: label {value!r} is none of {known}"
+                + ("; correct the task's `label` or `labels`" if self.labels else UNSEEN)
             )
         pair = None if self.pair is None else field_of(document, self.pair)
         return Example(document.id, document.text, pair, facts.labels.index(value))

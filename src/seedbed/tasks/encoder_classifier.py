@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from seedbed.config import UserError
 from seedbed.data import Arrangement, PackedConfig
 from seedbed.data.randomness import derive_seed
 from seedbed.models import (
@@ -66,6 +67,11 @@ class EncoderClassifierConfig(NetworkConfig):
         """A BERT that learned to predict the next sentence lends its pooler; any other head is new."""
         loaded = load_encoder(backbone, dropout=self.dropout, attention_dropout=self.attention_dropout)
         encoder, pooler, head_seed = loaded.encoder, load_pooler(backbone), derive_seed(seed, "head")
+        if encoder.vocabulary_size < (size := Vocabulary.load(backbone).size):
+            raise UserError(
+                f"{backbone}: a tokenizer of {size} tokens and an encoder of {encoder.vocabulary_size}; give "
+                "a folder whose tokenizer is the encoder's"
+            )
         if self.weights == "random":
             new = derive_seed(seed, "encoder")
             encoder, pooler = loaded.config.build(Vocabulary.load(backbone), seed=new), None

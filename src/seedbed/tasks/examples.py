@@ -6,6 +6,7 @@ not by file order, time or a generator's state.
 
 import heapq
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -187,12 +188,18 @@ class Task(Strict, ABC, Generic[E]):
         return {name: float(score(once_1N)[0]) for name, score in self.statistics(frame, facts).items()}
 
     def check(self, examples: Sequence[E], *, split: Split, facts: TaskFacts, where: str) -> None:
-        """Each split must have something to score."""
+        """Each split must have something to score, and each answer that is kept an id of its own."""
         del facts
         if not examples:
             raise UserError(
                 f"{where}: the {split} split gives task {self.name} no example; use a larger corpus, "
                 f"or change the task's fields"
+            )
+        twice, count = Counter(example.id for example in examples).most_common(1)[0]
+        if split != "train" and count > 1:
+            raise UserError(
+                f"{where}: id {twice!r} names {count} examples of the {split} split, and answers are kept by "
+                "id; make ids unique, or leave the reader's `id` out (file and line then)"
             )
 
     def title(self, corpus: str) -> str:

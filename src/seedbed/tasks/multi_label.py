@@ -2,6 +2,7 @@
 C labels.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 from seedbed.config import UserError
 from seedbed.corpora import Document
 from seedbed.learner import Accumulator, Batch, MeanAccumulator
-from seedbed.tasks.benchmark import Benchmark, field_of, json_of
+from seedbed.tasks.benchmark import Benchmark, field_of
 from seedbed.tasks.encoded import EncodedExamples, EncodedRows
 from seedbed.tasks.examples import Floats, Head, Labelled, TaskFacts, WeightedScores
 from seedbed.tasks.text_learner import Outputs, TextLearner
@@ -75,14 +76,25 @@ class MultiLabelConfig(Benchmark[MultiLabelExample]):
 
     def learn(self, documents: Sequence[Document]) -> TaskFacts:
         found = {label for document in documents for label in self._labels(document)}
+        if not self.labels and not found:
+            raise UserError(
+                f"no document of train has a label in {self.label!r}; correct the task's `label` or the "
+                "corpus"
+            )
         return TaskFacts(labels=self.labels or tuple(sorted(found)))
 
     def _labels(self, document: Document) -> list[str]:
         if self.separator is not None:
             return [label for label in field_of(document, self.label).split(self.separator) if label]
-        value = json_of(document, self.label)
+        try:
+            value = json.loads(field_of(document, self.label))
+        except ValueError:
+            value = None
         if not isinstance(value, list):
-            raise UserError(f"document {document.id}: {self.label} is no list; set the task's `separator`")
+            raise UserError(
+                f"document {document.id}: {self.label} {document.meta[self.label][:40]!r} is no JSON list; "
+                "set the task's `separator`"
+            )
         return [str(label) for label in value]
 
     def example(self, document: Document, facts: TaskFacts) -> MultiLabelExample:

@@ -12,7 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seedbed.corpora import Document
+from seedbed.config import UserError
+from seedbed.corpora import Document, Split
 from seedbed.fidelity import Deviation
 from seedbed.learner import Accumulator, Batch
 from seedbed.tasks.benchmark import Benchmark, field_of, number_of
@@ -40,15 +41,16 @@ class ScoredExample(Labelled):
 
 
 class RegressionScores(Accumulator):
-    """Mean squared error and Pearson's correlation from sums; nan where nothing varies."""
+    """Mean squared error and Pearson's correlation from sums; 0 where nothing varies."""
 
     def results(self) -> dict[str, float]:
         total = {name: float(value) for name, value in self.sums.items()}
         n = total["n"]
         spread = {name: total[f"{name}{name}"] - total[name] ** 2 / n for name in ("x", "y")}
         together = total["xy"] - total["x"] * total["y"] / n
-        varies = min(spread.values()) > 0
-        correlation = together / (spread["x"] * spread["y"]) ** 0.5 if varies else float("nan")
+        # what is left of equal numbers are the last bits of their sums
+        varies = all(spread[name] > 1e-12 * total[f"{name}{name}"] for name in spread)
+        correlation = together / (spread["x"] * spread["y"]) ** 0.5 if varies else 0.0
         return {"loss": total["squares"] / n, "pearson": correlation}
 
 
@@ -96,6 +98,15 @@ class RegressionConfig(Benchmark[ScoredExample]):
     def example(self, document: Document, facts: TaskFacts) -> ScoredExample:
         pair = None if self.pair is None else field_of(document, self.pair)
         return ScoredExample(document.id, document.text, pair, number_of(document, self.label))
+
+    def check(self, examples: Sequence[ScoredExample], *, split: Split, facts: TaskFacts, where: str) -> None:
+        """Nothing correlates with a number that is always the same."""
+        super().check(examples, split=split, facts=facts, where=where)
+        if len({example.score for example in examples}) == 1:
+            raise UserError(
+                f"{where}: task {self.name}: {self.label} is {examples[0].score:g} in all of the {split} "
+                "split; correct the task's `label` or the corpus"
+            )
 
     def encode(
         self,
@@ -164,10 +175,16 @@ class RegressionConfig(Benchmark[ScoredExample]):
         return np.where(distance_N > np.quantile(distance_N, 1 - FAR), distance_N, 0.0)
 
     def statistics(self, frame: "polars.DataFrame", facts: TaskFacts) -> WeightedScores:
+        """Who says the same number of every text has a correlation of 0, as Matthews' is: such a run can be
+        compared. scipy has nan there, which is kept for resamples that do not vary."""
         actual_N, predicted_N = frame["label"].to_numpy(), frame["predicted"].to_numpy()
+
+        def correlation(weights_BN: Floats, of: Callable[[Floats, Floats, Floats], Floats]) -> Floats:
+            return of(actual_N, predicted_N, weights_BN) if np.ptp(predicted_N) else np.zeros(len(weights_BN))
+
         found: dict[str, Callable[[Floats], Floats]] = {
-            "pearson": lambda weights_BN: pearson(actual_N, predicted_N, weights_BN),
-            "spearman": lambda weights_BN: spearman(actual_N, predicted_N, weights_BN),
+            "pearson": lambda weights_BN: correlation(weights_BN, pearson),
+            "spearman": lambda weights_BN: correlation(weights_BN, spearman),
         }
         if self.metric == "pearson_spearman":
             found[self.metric] = lambda weights_BN: np.asarray(
