@@ -126,6 +126,22 @@ def test_components_add_up_where_there_are_any_and_all_is_kept(
         asked.load(tmp_path / "yearly.safetensors", train.config)
 
 
+def test_frequencies_may_have_steps_of_their_own(tmp_path: Path) -> None:
+    asked, steps = config(MLP, "normal", by_frequency={"yearly": {"max_steps": 3}}), {}
+    for series in load(tmp_path, table()).sets("history"):
+        fitted = fit(asked, series, tmp_path / series.frequency, None, max_steps=5, log_every=1)
+        steps[series.frequency] = max(step for step, _, _ in fitted.curves)
+    assert steps == {"yearly": 3, "quarterly": 5}
+    recipe = {
+        "source": "classics",
+        "panel": panel_config().model_dump(mode="json"),
+        "forecaster": config(MLP, "normal", by_frequency={"daily": {"max_steps": 7}}).model_dump(mode="json"),
+        "training": training().model_dump(mode="json"),
+    }
+    with pytest.raises(UserError, match="by_frequency has daily; the panel has yearly, quarterly"):
+        ForecastRecipe.parse(recipe, "forecast.x")
+
+
 def test_what_it_is_not_of_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="negative_binomial is of whole numbers"):
         fit(config(MLP, "negative_binomial"), load(tmp_path, table()).sets("train")[0], tmp_path)

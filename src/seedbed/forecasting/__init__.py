@@ -87,14 +87,20 @@ class ForecastRecipe(Strict):
 
     @model_validator(mode="after")
     def _settings_are_of_frequencies_that_are_there(self) -> Self:
-        if self.forecaster.name == "nbeats":
+        if self.forecaster.name in ("nbeats", "distributional"):
             known = list(self.panel.frequencies)
-            for name, own in self.forecaster.by_frequency.items():
+            for name in self.forecaster.by_frequency:
                 if name not in known:
                     raise ValueError(
                         f"forecaster.by_frequency has {name}; the panel has {', '.join(known)}; "
                         "correct the name"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _seasons_lie_in_the_windows(self) -> Self:
+        if self.forecaster.name == "nbeats":
+            for name, own in self.forecaster.by_frequency.items():
                 longest = max(self.forecaster.lookbacks) * self.panel.frequencies[name].horizon
                 if own.season is not None and own.season > longest:
                     raise ValueError(

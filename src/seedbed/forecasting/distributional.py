@@ -8,6 +8,7 @@ Shape legend: B windows, M members, P raw outputs, S stacks, T lookback, H horiz
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,13 +24,12 @@ from seedbed.forecasting.ensembling import last_known, median
 from seedbed.forecasting.fitting import Curve, Fitting, Floats, Forecasts, Level
 from seedbed.forecasting.losses import add_scores
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
-from seedbed.forecasting.window_training import read_weights, train_on_windows
+from seedbed.forecasting.window_training import FrequencySettings, read_weights, train_on_windows
 from seedbed.forecasting.windows import Windows
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
 from seedbed.models.nbeats import NBEATSConfig
 from seedbed.models.nbeats_ensemble import NBEATSEnsemble
 from seedbed.models.windowed import WindowNetwork
-from seedbed.training import Training
 from seedbed.weights import write_weights
 
 BATCH_WINDOWS = 4096
@@ -223,11 +223,14 @@ class DistributionalConfig(Strict):
     level: Literal["zero", "last"] = Field(
         "last", description="what the location departs from: the last known value, or 0"
     )
+    by_frequency: dict[str, FrequencySettings] = Field({}, description="what differs for some frequencies")
 
     def fit(self, series: SeriesSet, *, valid: SeriesSet | None, fitting: Fitting) -> FittedDistribution:
         """Train on `series`; `valid` holds the horizon after it, for the curves, and decides nothing."""
-        training: Training | None = fitting.training
-        assert training is not None, "ForecastRecipe asks for it"
+        assert fitting.training is not None, "ForecastRecipe asks for it"
+        own = self.by_frequency.get(series.frequency, FrequencySettings())
+        where = f"{fitting.label}: forecaster.by_frequency.{series.frequency}"
+        training = own.training(fitting.training, where=where)
         self.distribution.check(series)
         lookback = self.lookback * series.config.horizon
         learner = self.build(series.config, seed=training.seed)
@@ -236,10 +239,10 @@ class DistributionalConfig(Strict):
             learner,
             series,
             valid=valid,
-            fitting=fitting,
+            fitting=replace(fitting, training=training),
             lookback=lookback,
             seeds=learner.seeds,
-            history_horizons=self.history_horizons,
+            history_horizons=own.history_horizons or self.history_horizons,
         )
         return FittedDistribution(learner, lookback=lookback, curves=curves)
 

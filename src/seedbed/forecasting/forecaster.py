@@ -20,11 +20,11 @@ from seedbed.forecasting.fitting import Curve, Fitting, Floats, Forecasts, Level
 from seedbed.forecasting.losses import Asked, LossName, add_scores, loss_of
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
 from seedbed.forecasting.spreading import Shares
+from seedbed.forecasting.window_training import FrequencySettings
 from seedbed.forecasting.windows import WindowPresentations, Windows
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
 from seedbed.models.nbeats import NBEATSConfig
 from seedbed.models.nbeatsx import NBEATSxConfig
-from seedbed.training import Training
 from seedbed.weights import write_weights
 
 FORECAST_WINDOWS = 1 << 15
@@ -38,7 +38,7 @@ class EnsembleForecaster(Learner):
     factor that the mean of their losses brings, so each learns as it would alone (if `gradient_clip`, a norm
     over all, is kept out of reach). A batch holds windows of each member's own (B, M, ...) or common to all
     (B, ...). `only`: the members of these numbers, as they are among all. `facts`: of covariates, if any.
-    `season`: see FrequencySettings.
+    `season`: see NBEATSFrequencySettings.
     """
 
     def __init__(
@@ -179,11 +179,9 @@ def _ends(intervals: list[tuple[Tensor, Tensor]]) -> tuple[Floats, Floats]:
     return low, high
 
 
-class FrequencySettings(Strict):
-    """What one frequency has otherwise than the others; null: as they have it."""
+class NBEATSFrequencySettings(FrequencySettings):
+    """Those of an ensemble of N-BEATS."""
 
-    history_horizons: float | None = Field(None, gt=0)
-    max_steps: int | None = Field(None, ge=1, description="in place of training.max_steps")
     season: int | None = Field(
         None,
         ge=1,
@@ -216,18 +214,19 @@ class NBEATSForecasterConfig(Strict):
         description="zero: as in the paper; last: networks see and forecast departures from the last value "
         "that is known",
     )
-    by_frequency: dict[str, FrequencySettings] = Field({}, description="what differs for some frequencies")
+    by_frequency: dict[str, NBEATSFrequencySettings] = Field(
+        {}, description="what differs for some frequencies"
+    )
 
     def fit(self, series: SeriesSet, *, valid: SeriesSet | None, fitting: Fitting) -> FittedNBEATS:
         """Train on `series`; `valid` holds the horizon after it, for the curves, and decides nothing."""
         from seedbed.training.trainer import train
 
         assert fitting.training is not None, "ForecastRecipe asks for it"
-        own = self.by_frequency.get(series.frequency, FrequencySettings())
-        training = fitting.training
-        if own.max_steps is not None:
-            changed = training.model_dump() | {"max_steps": own.max_steps}
-            training = Training.parse(changed, f"{fitting.label}: forecaster.by_frequency.{series.frequency}")
+        own = self.by_frequency.get(series.frequency, NBEATSFrequencySettings())
+        training = own.training(
+            fitting.training, where=f"{fitting.label}: forecaster.by_frequency.{series.frequency}"
+        )
         lookback, facts = self._lookback(series.config), facts_of(series)
 
         def batches() -> Iterator[dict[str, Tensor]]:
@@ -276,7 +275,7 @@ class NBEATSForecasterConfig(Strict):
     def load(self, path: Path, frequency: FrequencyConfig) -> FittedNBEATS:
         """Read what `save` wrote; the file is called by the frequency's name."""
         weights = load_file(path.with_suffix(".safetensors"))
-        own = self.by_frequency.get(path.with_suffix("").name, FrequencySettings())
+        own = self.by_frequency.get(path.with_suffix("").name, NBEATSFrequencySettings())
         learner = self.build(frequency, seed=0, facts=facts_in(weights), season=own.season)
         learner.load_state_dict(weights)
         return FittedNBEATS(learner, lookback=self._lookback(frequency), curves=[])

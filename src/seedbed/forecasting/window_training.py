@@ -3,17 +3,32 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pydantic import Field
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from seedbed.config import UserError
+from seedbed.config import Strict, UserError
 from seedbed.forecasting.fitting import Curve, Fitting
 from seedbed.forecasting.panels import SeriesSet
 from seedbed.forecasting.windows import WindowPresentations, Windows
 from seedbed.learner import Learner
+from seedbed.training import Training
 
 VALID_SERIES = 4096
 """Series that are validated at a time."""
+
+
+class FrequencySettings(Strict):
+    """What one frequency has otherwise than the others; null: as they have it."""
+
+    history_horizons: float | None = Field(None, gt=0)
+    max_steps: int | None = Field(None, ge=1, description="in place of training.max_steps")
+
+    def training(self, recipe: Training, *, where: str) -> Training:
+        """The recipe with steps of its own; UserError, saying `where`, when they do not fit the rest."""
+        if self.max_steps is None:
+            return recipe
+        return Training.parse(recipe.model_dump() | {"max_steps": self.max_steps}, where)
 
 
 def train_on_windows(
