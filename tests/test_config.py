@@ -52,8 +52,8 @@ def test_faults_are_one_line(value: object, line: str) -> None:
     assert str(caught.value) == line
 
 
-def test_a_check_of_several_keys_speaks_for_itself() -> None:
-    class Range(Strict):
+def test_a_check_of_our_own_speaks_for_itself() -> None:
+    class Checked(Strict):
         low: int
         high: int
 
@@ -64,7 +64,7 @@ def test_a_check_of_several_keys_speaks_for_itself() -> None:
             return self
 
     with pytest.raises(UserError) as caught:
-        Range.parse({"low": 2, "high": 1}, "top")
+        Checked.parse({"low": 2, "high": 1}, "top")
     assert str(caught.value) == "top: low 2 is above high 1; exchange them"
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, get_args, get_origin
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -37,6 +37,8 @@ class Strict(BaseModel):
     """A frozen configuration that refuses unknown keys and silent conversions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    lacking: ClassVar[Mapping[str, str]] = {}
+    """Keys that others of its kind have, each with why this one refuses it."""
 
     @classmethod
     def parse(cls, value: object, where: str) -> Self:
@@ -84,16 +86,20 @@ def describe(error: ValidationError, model: type[BaseModel], where: str) -> str:
     tail = f" (and {more} more fault{'s' if more > 1 else ''})" if more else ""
     kind = first["type"]
     if kind == "extra_forbidden":
-        known = _known_keys(model, first["loc"])
+        holder = _walk(model, first["loc"])[1]
+        if holder and issubclass(holder, Strict) and (why := holder.lacking.get(str(first["loc"][-1]))):
+            return f"{place}: {why}{tail}"
+        known = sorted(holder.model_fields) if holder else []
         allowed = f"; known keys: {', '.join(known)}" if known else ""
         return f"{place}: unknown key{allowed}; remove or rename it{tail}"
     if kind == "missing":
         return f"{place}: missing; give it a value in params.yaml or conf/{tail}"
-    if kind == "value_error":  # our own check of several keys: it says itself what came
-        return f"{place}: {first['msg'].removeprefix('Value error, ')}{tail}"
+    message = first["msg"].removeprefix("Value error, ")
+    if kind == "value_error" and isinstance(first["input"], Mapping):  # of several keys: it says what came
+        return f"{place}: {message}{tail}"
     came = repr(first["input"])
     came = came if len(came) <= 80 else came[:77] + "..."
-    return f"{place}: {first['msg'][:1].lower() + first['msg'][1:]}, got {came}{tail}"
+    return f"{place}: {message[:1].lower() + message[1:]}, got {came}{tail}"
 
 
 def _members(annotation: object) -> list[type[BaseModel]]:
@@ -133,11 +139,6 @@ def _tag(model: type[BaseModel]) -> object:
 
 def _written(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
     return _walk(model, loc)[0]
-
-
-def _known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    holder = _walk(model, loc)[1]
-    return sorted(holder.model_fields) if holder else []
 
 
 class Machine(Strict):

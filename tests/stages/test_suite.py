@@ -89,13 +89,44 @@ def test_what_a_baseline_cannot_answer_is_left_out_and_told(
         suite.run(root, Machine(), ["english_ner", "electra_tiny", "recipe=benchmark_tfidf"])
 
 
+def test_arms_and_values_go_onto_every_line(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["recipe=[benchmark,benchmark_scratch,benchmark_window]", "benchmarks=[gum_ner,wikigold]"]
+    words += ["most_steps=120", "optimizer.learning_rate=1e-3", "seeds=[1,2]", "selection=best"]
+    suite.run(root, Machine(), ["english_ner", "electra_tiny", *words])
+    arms = ("", "-scratch", "-window")
+    found = load_yaml(root / "params.yaml")["finetune"]
+    assert set(found) == {"electra_tiny-topics"} | {
+        f"electra_tiny-{name}{arm}" for name in ("gum_ner", "wikigold") for arm in arms
+    }
+    lock = Lock.check(compose_all(root), "params.yaml")
+    for arm in arms:
+        # gum_ner is cut with its warm-up, 22 of 223 steps; wikigold is shorter as it is
+        gum, wiki = (lock.finetune[f"electra_tiny-{name}{arm}"] for name in ("gum_ner", "wikigold"))
+        assert (gum.max_steps, gum.schedule.warmup_steps) == (120, 11)
+        assert (wiki.max_steps, wiki.schedule.warmup_steps) == (113, 11)
+        assert gum.optimizer.learning_rate == 1e-3 and gum.seeds == (1, 2) and gum.selection is not None
+    suite.run(root, Machine(), ["english_ner", "electra_tiny", "benchmarks=[wikigold]", "max_steps=5"])
+    assert "stay as they are: electra_tiny-wikigold\n" in capsys.readouterr().out
+    assert load_yaml(root / "params.yaml")["finetune"] == found
+
+
+def test_what_has_no_chance_keeps_one_seed(root: Path) -> None:
+    words = ["recipe=[benchmark,benchmark_tfidf]", "benchmarks=[cola]", "seeds=[1,2]"]
+    suite.run(root, Machine(), ["glue", "electra_tiny", *words])
+    runs = load_yaml(root / "params.yaml")["finetune"]
+    assert runs["electra_tiny-cola"]["seeds"] == [1, 2] and "seeds" not in runs["electra_tiny-cola-tfidf"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["glue"], "which suite, on which backbone"),
         (["glu", "electra_tiny"], "no conf/suite/glu.yaml; known: english_ner, glue"),
         (["glue", "Electra tiny"], "is no name of a run"),
-        (["glue", "electra_tiny", "colour=red"], "unknown key"),
+        (["glue", "electra_tiny", "colour=red"], "colour: unknown key"),
+        (["glue", "electra_tiny", "most_steps=0"], "suite glue.most_steps: input should be greater"),
+        (["glue", "electra_tiny", "benchmarks=[cola,nsmc]"], "'nsmc' is none of sst2, cola"),
+        (["glue", "electra_tiny", "recipe=benchmark_svm"], "no recipe conf/finetune/benchmark_svm.yaml"),
     ],
 )
 def test_faults_are_told_in_a_line(arguments: list[str], told: str, root: Path) -> None:

@@ -19,8 +19,8 @@ from seedbed.tasks.examples import Example
 from seedbed.tasks.multiple_choice import EncodedChoices, MultipleChoice
 from seedbed.tasks.question_answering import QuestionAnswering
 from seedbed.tasks.sequence_classification import SequenceClassification
+from seedbed.tasks.tag_learner import TokenClassification
 from seedbed.tasks.tagged_units import IGNORED, EncodedTags
-from seedbed.tasks.token_classification import TokenClassification
 from seedbed.tasks.windows import EncodedWindows
 from seedbed.tokenization import Vocabulary, load_tokenizer
 from seedbed.tracking import SilentRun

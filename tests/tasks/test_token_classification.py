@@ -16,8 +16,9 @@ from seedbed.corpora.tagged import TaggedConfig
 from seedbed.models import TokenClassifier, load_token_classifier
 from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
 from seedbed.tasks.entities import entities, entity_counts, f1, macro_f1
+from seedbed.tasks.tag_learner import TokenClassification
 from seedbed.tasks.tagged_units import IGNORED, EncodedTags, positions_of, tags_of_units
-from seedbed.tasks.token_classification import TokenClassification, TokenClassificationConfig
+from seedbed.tasks.token_classification import TokenClassificationConfig
 from seedbed.tasks.windows import NOWHERE, cut_texts
 from seedbed.tokenization import Vocabulary, load_tokenizer
 from tests.conformance import check_learner

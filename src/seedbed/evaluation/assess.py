@@ -70,7 +70,7 @@ def _text_verdicts(
                     names=(a, b),
                     metric=metric,
                     column=column,
-                    higher_is_better=True,
+                    higher_is_better=predicted.higher_is_better(named[a], metric),
                     equivalence=bands.get(metric, 0.0),
                     confidence=recipe.confidence,
                     seed=recipe.seed,

@@ -129,3 +129,10 @@ class Findings:
     fingerprint: str
     scored: Sequence[Scored] = ()
     """Text runs whose answers are more than a label."""
+
+    @property
+    def scored_by_task(self) -> dict[str, list[Scored]]:
+        tasks: dict[str, list[Scored]] = {}
+        for one in self.scored:
+            tasks.setdefault(one.predictions.task, []).append(one)
+        return tasks

@@ -30,6 +30,18 @@ def headline(run: Predicted, *, confidence: float, resamples: int, seed: int) ->
     return score(run, draws, confidence=confidence, seed=seed)[run.headline]
 
 
+def higher_is_better(run: Predicted, metric: str) -> bool:
+    return isinstance(run, Classified) or metric not in run.judge.lower_is_better
+
+
+def place(run: Predicted, official: Estimate) -> tuple[bool, float, str]:
+    """The key by which the best official score is first, one that is not defined last; equals by name."""
+    value = official.value
+    if value != value:
+        return True, 0.0, run.run
+    return False, -value if higher_is_better(run, run.headline) else value, run.run
+
+
 def p_value(a: Predicted, b: Predicted, metric: str, *, shuffles: int, seed: int) -> float:
     """Of the randomisation test between two runs on the same examples."""
     assert a.comparable(b), (a.run, b.run)

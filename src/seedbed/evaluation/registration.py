@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 from seedbed.evaluation.comparisons import Verdict
 from seedbed.evaluation.findings import Findings, Scored, TextResult
+from seedbed.evaluation.predicted import place
 from seedbed.tracking import Run
 
 BEST = "best"
 
 
 def best(results: Sequence[TextResult | Scored], verdicts: Sequence[Verdict]) -> str:
-    """The run of highest official score among those that no verdict says another run is better than.
+    """The run of best official score among those that no verdict says another run is better than.
 
     "Better" as the report says it, after Holm's correction; runs that were never compared stand by their
     value alone. Of equal values the first name.
@@ -26,21 +27,15 @@ def best(results: Sequence[TextResult | Scored], verdicts: Sequence[Verdict]) ->
     }
     # a circle of verdicts (on several metrics) beats everyone: then values decide alone
     standing = [result for result in results if result.predictions.run not in beaten] or results
-    return min(standing, key=_rank).predictions.run
-
-
-def _rank(result: TextResult | Scored) -> tuple[bool, float, str]:
-    """Highest value first; a score that is not defined comes last."""
-    value = result.scores[result.predictions.headline].value
-    return value != value, 0.0 if value != value else -value, result.predictions.run
+    return min(standing, key=lambda r: place(r.predictions, r.scores[r.predictions.headline])).predictions.run
 
 
 def register(tracker: Run, findings: Findings) -> None:
     """A version of model `<task>` for every fine-tuned run, by the hash of its artifact; `best` on one."""
     hashes = {row.run: row.artifact for row in findings.lineage if row.verb == "finetune"}
     tasks: dict[str, list[TextResult | Scored]] = {task: [*of] for task, of in findings.tasks.items()}
-    for one in findings.scored:
-        tasks.setdefault(one.predictions.task, []).append(one)
+    for task, scored in findings.scored_by_task.items():
+        tasks.setdefault(task, []).extend(scored)
     for task, results in tasks.items():
         # only runs scored on the same examples compete
         first = results[0].predictions

@@ -10,8 +10,9 @@ from seedbed.evaluation import figures, panel_charts
 from seedbed.evaluation.calibration import Calibrated
 from seedbed.evaluation.comparisons import Verdict
 from seedbed.evaluation.figures import Chart
-from seedbed.evaluation.findings import ALL, Curve, Findings, PanelResult, Scored
+from seedbed.evaluation.findings import ALL, Curve, Findings, PanelResult
 from seedbed.evaluation.intervals import Estimate, fewest
+from seedbed.evaluation.predicted import place
 from seedbed.evaluation.text_slices import shown
 
 METRIC_WORDS = {
@@ -26,6 +27,8 @@ METRIC_WORDS = {
     "entity_macro_f1": "F1 of entities (macro)",
     "unit_macro_f1": "F1 of tags (macro)",
     "exact_match": "exact match",
+    "bleu": "BLEU",
+    "chrf": "chrF",
     "macro_precision": "precision (macro)",
     "macro_recall": "recall (macro)",
     "macro_f1": "F1 (macro)",
@@ -151,7 +154,7 @@ def _by_task(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
 
 def _task(name: str, findings: Findings) -> dict[str, object]:
     main = findings.tasks[name][0].predictions.headline
-    results = sorted(findings.tasks[name], key=lambda r: (-r.scores[main].value, r.predictions.run))
+    results = sorted(findings.tasks[name], key=lambda r: place(r.predictions, r.scores[main]))
     rows = [(r.predictions.run, r.scores[main], figures.colour(0)) for r in results]
     return {
         "name": name,
@@ -177,13 +180,10 @@ def _task(name: str, findings: Findings) -> dict[str, object]:
 
 def _answered(findings: Findings) -> list[dict[str, object]]:
     """The tasks whose answers are no labels, their runs by the official score, best first."""
-    tasks: dict[str, list[Scored]] = {}
-    for one in findings.scored:
-        tasks.setdefault(one.predictions.task, []).append(one)
     made: list[dict[str, object]] = []
-    for name, results in tasks.items():
+    for name, results in findings.scored_by_task.items():
         main = results[0].predictions.headline
-        results = sorted(results, key=lambda r: (-r.scores[main].value, r.predictions.run))
+        results = sorted(results, key=lambda r: place(r.predictions, r.scores[main]))
         rows = [(r.predictions.run, r.scores[main], figures.colour(0)) for r in results]
         made.append(
             {

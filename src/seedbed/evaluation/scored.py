@@ -30,6 +30,8 @@ class Judge:
     """How far each answer is from what was published; 0 is no error."""
     open_ended: Collection[str] = ()
     """Scores whose intervals are not cut to -1..1."""
+    lower_is_better: Collection[str] = ()
+    """Scores of which the smaller one wins."""
 
 
 @dataclass(frozen=True)

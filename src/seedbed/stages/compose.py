@@ -103,7 +103,7 @@ def compose_with_overrides(root: Path, verb: str, run: str, overrides: Sequence[
     if links is None:
         raise UserError(f"{verb} {run}: no such run in {PARAMS}; known: {', '.join(entries) or 'none'}")
     own = settings if verb == "evaluate" else settings.get(run) or {}
-    values = _flatten(own) | _parse(overrides, f"{verb} {run}")
+    values = _flatten(own) | values_of(overrides, f"{verb} {run}")
     name = str(params.get(verb) or "default") if verb == "evaluate" else run
     composed = compose_run(root, verb, name, links, values)
     tree[verb] = composed if verb == "evaluate" else {**tree[verb], run: composed}
@@ -178,7 +178,7 @@ def _names(root: Path, group: str) -> list[str]:
     return sorted(p.stem for p in (root / "conf" / group).glob("*.yaml") if p.stem != "_base")
 
 
-def _parse(overrides: Sequence[str], where: str) -> dict[str, Any]:
+def values_of(overrides: Sequence[str], where: str) -> dict[str, Any]:
     """`key=value` in Hydra's override grammar; sweeps and deletions are not taken here."""
     values: dict[str, Any] = {}
     for text in overrides:

@@ -4,13 +4,19 @@ A suite is a file of conf/suite: which benchmarks, and how long each is trained.
 params.yaml, where `dvc repro` finds them and a person can change or remove them.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import yaml
 from pydantic import Field
 
 from seedbed.config import Machine, Strict, UserError, load_yaml
 from seedbed.recipes import PARAMS, RUN_NAME
 from seedbed.workspace import write_atomically
+
+Lines = dict[str, dict[str, str]]
+"""The lines of params.yaml by verb and run."""
 
 
 class BenchmarkRuns(Strict):
@@ -22,78 +28,122 @@ class BenchmarkRuns(Strict):
     max_steps: int = Field(ge=1)
     warmup_steps: int = Field(ge=0)
 
+    def within(self, most_steps: int | None) -> dict[str, int]:
+        """Its length, cut to `most_steps`; warm-up stays the same share."""
+        steps = self.max_steps if most_steps is None else min(self.max_steps, most_steps)
+        warmup = self.warmup_steps * steps // self.max_steps
+        return {"max_steps": steps, "schedule.warmup_steps": warmup}
+
 
 class Suite(Strict):
     benchmarks: dict[str, BenchmarkRuns] = Field(min_length=1)
 
 
 class SuiteOptions(Strict):
-    recipe: str = Field("benchmark", description="of conf/finetune; benchmark_tfidf and others are baselines")
+    """What is the suite's own; every other `key=value` is set in each of its fine-tunings."""
+
+    recipe: str | tuple[str, ...] = Field(
+        "benchmark", description="of conf/finetune, or several; benchmark_tfidf and others are baselines"
+    )
+    benchmarks: tuple[str, ...] | None = Field(None, min_length=1, description="these alone; null: all")
+    most_steps: int | None = Field(None, ge=1, description="longer fine-tunings end here; null: none does")
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        return (self.recipe,) if isinstance(self.recipe, str) else self.recipe
 
 
 def run(root: Path, machine: Machine, arguments: list[str]) -> None:
     """Add what params.yaml does not have yet, and say what that is; a second time nothing."""
+    from seedbed.stages.compose import values_of
+
     del machine
     if len(arguments) < 2:
-        raise UserError("suite: which suite, on which backbone? seedbed suite NAME BACKBONE [recipe=...]")
+        raise UserError("suite: which suite, on which backbone? seedbed suite NAME BACKBONE [key=value ...]")
     name, backbone, *words = arguments
-    options = SuiteOptions.parse_words(words, f"suite {name}")
+    where = f"suite {name}"
+    values = values_of(words, where)
+    own = {key: values.pop(key) for key in SuiteOptions.model_fields if key in values}
+    options = SuiteOptions.parse(own, where)
+    suite = chosen(root, name, options)
+    lines: Lines = {"fetch": {}, "preprocess": {}, "finetune": {}}
+    refused: list[str] = []
+    for recipe in options.recipes:
+        of_recipe, told = lines_of(root, suite, backbone, recipe, options, values)
+        refused += told
+        for verb, of_verb in of_recipe.items():
+            lines[verb] |= of_verb
+    added, present = write(root, lines)
+    for reason in refused:
+        print(f"{where}: left out: {reason}")
+    print(f"{where}: {len(added)} runs into {PARAMS}{': ' + ', '.join(added) if added else ''}")
+    if present:
+        print(f"{where}: {PARAMS} has already, and they stay as they are: {', '.join(present)}")
+
+
+def chosen(root: Path, name: str, options: SuiteOptions) -> Suite:
+    """The benchmarks of conf/suite/NAME.yaml that are asked for."""
     known = sorted(path.stem for path in (root / "conf/suite").glob("*.yaml"))
     if name not in known:
         raise UserError(f"suite {name}: no conf/suite/{name}.yaml; known: {', '.join(known) or 'none'}")
     path = root / "conf/suite" / f"{name}.yaml"
-    suite = Suite.parse(load_yaml(path), where=str(path))
-    text = (root / PARAMS).read_text(encoding="utf-8")
-    lines_of(suite, backbone, options.recipe)  # a bad name is told before anything is composed
-    refused = refusals(root, suite, backbone, options.recipe)
-    added: list[str] = []
-    kept = {one: runs for one, runs in suite.benchmarks.items() if one not in refused}
-    for verb, lines in lines_of(
-        suite.model_copy(update={"benchmarks": kept}), backbone, options.recipe
-    ).items():
-        present = load_yaml(root / PARAMS).get(verb) or {}
-        new = {run: line for run, line in lines.items() if run not in present}
-        text = inserted(text, verb, list(new.values()))
-        added += [f"{verb} {run}" for run in new]
-    if added:
-        write_atomically(root / PARAMS, text.encode())
-    for reason in refused.values():
-        print(f"suite {name}: left out: {reason}")
-    print(f"suite {name}: {len(added)} runs into {PARAMS}{': ' + ', '.join(added) if added else ''}")
+    all_of_it = Suite.parse(load_yaml(path), where=str(path)).benchmarks
+    names = tuple(all_of_it) if options.benchmarks is None else options.benchmarks
+    for one in names:
+        if one not in all_of_it:
+            raise UserError(
+                f"suite {name}: benchmarks: {one!r} is none of {', '.join(all_of_it)}; correct it"
+            )
+    return Suite(benchmarks={one: runs for one, runs in all_of_it.items() if one in names})
 
 
-def refusals(root: Path, suite: Suite, backbone: str, recipe: str) -> dict[str, str]:
-    """The benchmarks that the recipe cannot take, each with the reason; UserError where it can take none."""
+def lines_of(
+    root: Path, suite: Suite, backbone: str, recipe: str, options: SuiteOptions, values: Mapping[str, Any]
+) -> tuple[Lines, list[str]]:
+    """The lines of one recipe, and why it cannot take a benchmark; UserError where it can take none."""
     from seedbed.stages.compose import compose_run
     from seedbed.tasks import FinetuneRecipe
 
-    refused: dict[str, str] = {}
-    for name, one in suite.benchmarks.items():
-        try:
-            links = {"backbone": backbone, "corpus": one.corpus, "task": one.task}
-            FinetuneRecipe.parse(compose_run(root, "finetune", recipe, links, {}), f"{recipe} on {name}")
-        except UserError as error:
-            refused[name] = str(error)
-            if len(refused) == len(suite.benchmarks):
-                raise
-    return refused
-
-
-def lines_of(suite: Suite, backbone: str, recipe: str) -> dict[str, dict[str, str]]:
-    """The lines of params.yaml by verb and run."""
-    lines: dict[str, dict[str, str]] = {"fetch": {}, "preprocess": {}, "finetune": {}}
+    lines: Lines = {"fetch": {}, "preprocess": {}, "finetune": {}}
+    refused: list[str] = []
     baseline = recipe.removeprefix("benchmark").lstrip("_")
     for name, one in suite.benchmarks.items():
         of = f"{backbone}-{name}" if not baseline else f"{backbone}-{name}-{baseline}"
         if not RUN_NAME.fullmatch(of):
             raise UserError(f"suite: {of!r} is no name of a run; give a backbone of params.yaml")
+        links = {"recipe": recipe, "backbone": backbone, "corpus": one.corpus, "task": one.task}
+        settings = {**one.within(options.most_steps), **values}
+        if not refused and not lines["finetune"]:
+            classifier = compose_run(root, "finetune", of, links, {})["classifier"]["name"]
+        if classifier == "tfidf":  # no chance in it: more seeds repeat the first
+            settings.pop("seeds", None)
+        try:
+            FinetuneRecipe.parse(compose_run(root, "finetune", of, links, settings), f"{recipe} on {name}")
+        except UserError as error:
+            refused.append(str(error))
+            if len(refused) == len(suite.benchmarks):
+                raise
+            continue
         lines["fetch"][one.source] = f"{one.source}: {{}}"
         lines["preprocess"][one.corpus] = f"{one.corpus}: {{source: {one.source}}}"
-        lines["finetune"][of] = (
-            f"{of}: {{recipe: {recipe}, backbone: {backbone}, corpus: {one.corpus}, task: {one.task}, "
-            f"max_steps: {one.max_steps}, schedule.warmup_steps: {one.warmup_steps}}}"
+        written = yaml.safe_dump(
+            {**links, **settings}, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6
         )
-    return lines
+        lines["finetune"][of] = f"{of}: {written.strip()}"
+    return lines, refused
+
+
+def write(root: Path, lines: Lines) -> tuple[list[str], list[str]]:
+    """The lines into params.yaml; which runs are new there, and which fine-tunings were there before."""
+    text, held = (root / PARAMS).read_text(encoding="utf-8"), load_yaml(root / PARAMS)
+    added: list[str] = []
+    for verb, of_verb in lines.items():
+        new = {run: line for run, line in of_verb.items() if run not in (held.get(verb) or {})}
+        text = inserted(text, verb, list(new.values()))
+        added += [f"{verb} {run}" for run in new]
+    if added:
+        write_atomically(root / PARAMS, text.encode())
+    return added, [run for run in lines["finetune"] if f"finetune {run}" not in added]
 
 
 def inserted(text: str, verb: str, new: list[str]) -> str:

@@ -83,6 +83,9 @@ class Task(Strict, ABC, Generic[E]):
     """What Hugging Face's model cards call such a task."""
     open_ended: ClassVar[frozenset[str]] = frozenset()
     """Its scores that are neither shares nor correlations: no bound of -1 and 1 is theirs."""
+    lower_is_better: ClassVar[frozenset[str]] = frozenset()
+    """Its scores of which the smaller one wins."""
+    lacking = {"class_weights": "the task has no classes to weigh; leave it out"}
 
     @abstractmethod
     def learn(self, documents: Sequence[Document]) -> TaskFacts:

@@ -16,9 +16,11 @@ from seedbed.config import UserError
 from seedbed.corpora import Document
 from seedbed.learner import Accumulator, Batch, MeanAccumulator
 from seedbed.tasks.benchmark import Benchmark, field_of
+from seedbed.tasks.class_weights import ClassWeights
 from seedbed.tasks.encoded import EncodedExamples, EncodedRows
 from seedbed.tasks.examples import Floats, Head, Labelled, TaskFacts, WeightedScores
 from seedbed.tasks.text_learner import Outputs, TextLearner
+from seedbed.tasks.weighed_learner import WeighedLearner
 
 if TYPE_CHECKING:
     import polars
@@ -34,15 +36,15 @@ class MultiLabelExample(Labelled):
     labels: tuple[int, ...]
 
 
-class MultiLabel(TextLearner):
-    """The loss is the mean over examples of the mean over labels."""
+class MultiLabel(WeighedLearner):
+    """The loss is the mean over examples of the mean over labels; weights are of a label's presence."""
 
     def outputs(self, batch: Batch) -> Tensor:
         """probabilities_BC, each label's own."""
         return self.logits(batch).double().sigmoid()
 
     def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {"loss": self._total(self.logits(batch), batch) / counts["examples"]}
+        return {"loss": self._total(self.logits(batch), batch, self.class_weights) / counts["examples"]}
 
     def scores(self) -> MeanAccumulator:
         return MeanAccumulator()
@@ -55,9 +57,12 @@ class MultiLabel(TextLearner):
         accumulator.add_mean("exact_match", right_B.sum(), len(labels_BC))
 
     @staticmethod
-    def _total(logits_BC: Tensor, batch: Batch) -> Tensor:
+    def _total(logits_BC: Tensor, batch: Batch, weights_C: Tensor | None = None) -> Tensor:
         wanted_BC = batch["labels"].to(logits_BC.dtype)
-        return F.binary_cross_entropy_with_logits(logits_BC, wanted_BC, reduction="none").mean(1).sum()
+        losses_BC = F.binary_cross_entropy_with_logits(
+            logits_BC, wanted_BC, reduction="none", pos_weight=weights_C
+        )
+        return losses_BC.mean(1).sum()
 
 
 class MultiLabelConfig(Benchmark[MultiLabelExample]):
@@ -72,6 +77,9 @@ class MultiLabelConfig(Benchmark[MultiLabelExample]):
     labels: tuple[str, ...] | None = Field(None, min_length=2, description="null: sorted as found in train")
     metric: Literal["micro_f1", "macro_f1", "exact_match"] = Field(
         "micro_f1", description="the official score"
+    )
+    class_weights: ClassWeights | None = Field(
+        None, description="how much a label's presence counts in the loss against its absence; null: alike"
     )
 
     def learn(self, documents: Sequence[Document]) -> TaskFacts:
@@ -129,6 +137,14 @@ class MultiLabelConfig(Benchmark[MultiLabelExample]):
 
     def learner(self, classifier: nn.Module) -> MultiLabel:
         return MultiLabel(classifier)
+
+    def weigh(self, learner: TextLearner, examples: Sequence[MultiLabelExample], facts: TaskFacts) -> None:
+        if self.class_weights is not None:
+            assert isinstance(learner, MultiLabel)
+            present_NC = np.zeros((len(examples), len(facts.labels)), dtype=np.bool_)
+            for row, example in enumerate(examples):
+                present_NC[row, list(example.labels)] = True
+            learner.weigh(self.class_weights.of_presence(present_NC, facts.labels))
 
     def table(
         self,

@@ -7,14 +7,13 @@ Shapes: B examples, C classes.
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from seedbed import metrics
 from seedbed.learner import Accumulator, Batch
-from seedbed.tasks.text_learner import TextLearner
+from seedbed.tasks.weighed_learner import WeighedLearner
 
 
 class ClassificationScores(Accumulator):
@@ -31,21 +30,8 @@ class ClassificationScores(Accumulator):
         }
 
 
-class SequenceClassification(TextLearner):
+class SequenceClassification(WeighedLearner):
     """Single texts and pairs alike: a pair's parts differ by their token types."""
-
-    class_weights: Tensor | None
-
-    def __init__(self, classifier: nn.Module) -> None:
-        super().__init__(classifier)
-        # of the train examples, so no part of the weights that are saved
-        self.register_buffer("class_weights", None, persistent=False)
-
-    def weigh(self, weights_C: npt.NDArray[np.float64]) -> None:
-        """From now on the loss is the weighted mean; none of the weights may be below 1 (the loop divides by
-        no less than 1)."""
-        assert weights_C.min() >= 1
-        self.class_weights = torch.from_numpy(weights_C).float()
 
     def outputs(self, batch: Batch) -> Tensor:
         """probabilities_BC."""

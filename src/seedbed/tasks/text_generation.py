@@ -153,6 +153,7 @@ class TextGenerationConfig(Benchmark[TextPair]):
     head: ClassVar[Head] = "text"
     hub_tag: ClassVar[str] = "text-generation"
     open_ended: ClassVar[frozenset[str]] = frozenset(("perplexity", "bleu", "chrf"))
+    lower_is_better: ClassVar[frozenset[str]] = frozenset(("perplexity",))
     target: str = Field(description="meta key of the text to be written")
     learned: Literal["target", "everything"] = Field(
         "target", description="everything: also to predict the source, as in pretraining"

@@ -6,22 +6,22 @@ Shapes: B rows, L positions, C tags.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from seedbed.config import UserError
 from seedbed.corpora import Document, Split
 from seedbed.fidelity import Deviation
-from seedbed.learner import Accumulator, Batch, MeanAccumulator
 from seedbed.tasks.benchmark import Benchmark, field_of, json_of
+from seedbed.tasks.class_weights import ClassWeights
 from seedbed.tasks.encoded import EncodedRows
 from seedbed.tasks.entities import Rule, entities, entity_counts, f1, macro_f1
 from seedbed.tasks.examples import Floats, Head, TaskFacts, WeightedScores
+from seedbed.tasks.tag_learner import TokenClassification
 from seedbed.tasks.tagged_units import (
     IGNORED,
     OUTSIDE,
@@ -38,37 +38,6 @@ from seedbed.tasks.windows import NOWHERE, TextWindow, cut_texts
 if TYPE_CHECKING:
     import polars
     from tokenizers import Tokenizer
-
-
-class TokenClassification(TextLearner):
-    """Cross-entropy over the tagged positions of the whole step."""
-
-    def counts(self, batch: Batch) -> dict[str, Tensor]:
-        return {"tags": (batch["labels"] != IGNORED).sum()}
-
-    def outputs(self, batch: Batch) -> Tensor:
-        """logits_BLC."""
-        return self.logits(batch).double()
-
-    def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {"loss": self._total(self.logits(batch), batch["labels"]) / counts["tags"]}
-
-    def scores(self) -> MeanAccumulator:
-        return MeanAccumulator()
-
-    def score(self, batch: Batch, accumulator: Accumulator) -> None:
-        assert isinstance(accumulator, MeanAccumulator)
-        logits_BLC, labels_BL = self.logits(batch), batch["labels"]
-        tagged_BL = labels_BL != IGNORED
-        accumulator.add_mean("loss", self._total(logits_BLC, labels_BL), tagged_BL.sum())
-        right_BL = (logits_BLC.argmax(2) == labels_BL) & tagged_BL
-        accumulator.add_mean("tag_accuracy", right_BL.sum(), tagged_BL.sum())
-
-    @staticmethod
-    def _total(logits_BLC: Tensor, labels_BL: Tensor) -> Tensor:
-        return F.cross_entropy(
-            logits_BLC.flatten(0, 1), labels_BL.flatten(), ignore_index=IGNORED, reduction="sum"
-        )
 
 
 class TokenClassificationConfig(Benchmark[TaggedExample]):
@@ -89,6 +58,9 @@ class TokenClassificationConfig(Benchmark[TaggedExample]):
     )
     metric: Literal["entity_f1", "entity_macro_f1", "unit_macro_f1"] = Field(
         "entity_f1", description="the official score"
+    )
+    class_weights: ClassWeights | None = Field(
+        None, description="how much a tag's units count in the loss; null: every unit alike"
     )
 
     def learn(self, documents: Sequence[Document]) -> TaskFacts:
@@ -162,6 +134,13 @@ class TokenClassificationConfig(Benchmark[TaggedExample]):
 
     def learner(self, classifier: nn.Module) -> TokenClassification:
         return TokenClassification(classifier)
+
+    def weigh(self, learner: TextLearner, examples: Sequence[TaggedExample], facts: TaskFacts) -> None:
+        if self.class_weights is not None:
+            assert isinstance(learner, TokenClassification)
+            numbers = {tag: number for number, tag in enumerate(facts.labels)}
+            tags_N = np.array([numbers.get(tag, 0) for one in examples for tag in one.tags], dtype=np.int64)
+            learner.weigh(self.class_weights.ratios(tags_N, facts.labels))
 
     def table(
         self,
