@@ -1,5 +1,6 @@
 """Scores that are no counts of labels: values as the task says, intervals by the one bootstrap, seeds averaged."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -74,6 +75,18 @@ def test_the_value_is_the_mean_over_seeds_and_the_interval_the_central_limits() 
     both = scores(answered(frame()))["f1"]
     assert both.value == pytest.approx(frame()["f1"].mean(), abs=1e-12)
     assert (both.n, both.seeds) == (400, 2)
+
+
+@pytest.mark.parametrize(("bounds", "wanted"), [({}, (0.0, 1.0)), ({"f1": (-1.0, 1.0)}, (-1.0, 1.0))])
+def test_an_interval_ends_where_its_score_does(
+    bounds: dict[str, tuple[float, float]], wanted: tuple[float, float]
+) -> None:
+    """Two seeds far apart: Student's t of one degree of freedom goes beyond what a share can be."""
+    one, other = ({"f1": value, "label": 1, "id": [f"{i:03}" for i in range(40)]} for value in (0.05, 0.95))
+    table = pl.concat([pl.DataFrame({"seed": 1, **one}), pl.DataFrame({"seed": 2, **other})])
+    run = answered(table)
+    made = scores(replace(run, judge=replace(run.judge, bounds=bounds)))["f1"]
+    assert (made.low, made.high) == wanted
 
 
 def test_seeds_that_saw_other_examples_are_refused() -> None:

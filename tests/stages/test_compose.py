@@ -91,12 +91,30 @@ def test_ways_of_fine_tuning_can_be_switched_on_by_name(project: Path) -> None:
     assert chosen == ["best", "head_first", "slanted_triangular", "paired"]
     assert found.classifier.name == "encoder" and found.classifier.mixout is not None
     assert found.classifier.reinitialise is not None
-    words = ["classifier.adapter=lora", "task.class_weights={name: balanced}"]
-    found = compose.compose_with_overrides(project, "finetune", "electra_tiny-topics", words).finetune[
-        "electra_tiny-topics"
-    ]
-    assert found.classifier.name == "encoder" and found.classifier.adapter is not None
-    assert found.task.name == "topics" and found.task.class_weights is not None
+    # the task's file leaves its class_weights out
+    for weights in ("balanced", "{name: balanced}"):
+        words = ["classifier.adapter=lora", f"task.class_weights={weights}"]
+        found = compose.compose_with_overrides(project, "finetune", "electra_tiny-topics", words).finetune[
+            "electra_tiny-topics"
+        ]
+        assert found.classifier.name == "encoder" and found.classifier.adapter is not None
+        assert found.task.name == "topics" and found.task.class_weights is not None
+
+
+def test_a_value_that_bears_a_groups_name_stays_a_value() -> None:
+    """conf/unit/ holds an objective's parts; a task's `unit`, which its file leaves out, is a word."""
+    links = {"backbone": "any", "corpus": "any", "task": "entities"}
+    made = compose.compose_run(REPOSITORY, "finetune", "benchmark", links, {"task.unit": "character"})
+    assert made["task"]["unit"] == "character"
+
+
+def test_korean_on_the_command_line(project: Path) -> None:
+    compose.run(project)
+    run = ("finetune", "electra_tiny-topics")
+    with pytest.raises(UserError, match=r"not key=value.*quote what is not ASCII"):
+        compose.compose_with_overrides(project, *run, ["task.placeholder=값"])
+    found = compose.compose_with_overrides(project, *run, ['task.placeholder="값"']).finetune[run[1]]
+    assert found.task.name == "topics" and found.task.placeholder == "값"
 
 
 def test_the_command_line_composes_the_same(project: Path) -> None:

@@ -98,6 +98,11 @@ class Classified:
         ]
         return np.asarray(np.sum(matrices, axis=0), np.int64)
 
+    @property
+    def support(self) -> list[int]:
+        """Test examples of each label."""
+        return [int(count) for count in np.bincount(self.labels_N, minlength=len(self.label_names))]
+
     def subset(self, places: Sequence[int]) -> "Classified":
         """The run as if only these examples (by place) had been tested."""
         chosen = np.asarray(places, np.int64)

@@ -16,6 +16,8 @@ from seedbed.evaluation.intervals import Estimate
 
 Points = Sequence[tuple[float, float]]
 COLOURS = 6
+SMALL = 6
+"""Classes of a confusion matrix that has room for its zeros."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +117,12 @@ def line_chart(
     x_names: Mapping[float, str] | None = None,
     split: float | None = None,
     bands: Sequence[tuple[Points, Points, str]] = (),
+    counts: Mapping[str, Sequence[int]] | None = None,
 ) -> Markup:
     """Named lines (points, css class); `x_names` labels the x axis; `split` draws a dotted upright.
 
-    `bands` (low, high, css class) are filled below the lines.
+    `bands` (low, high, css class) are filled below the lines. `counts` of a line's points are told by their
+    area, and by a title.
     """
     left, right, top, bottom = 52.0, 12.0, 10.0, 34.0
     everything = [point for points, _ in lines.values() for point in points]
@@ -159,6 +163,15 @@ def line_chart(
             )
         elif kept:
             parts.append(_path(kept, css))
+    for name, of_points in (counts or {}).items():
+        points, css = lines[name]
+        for (x, y), count in zip(points, of_points, strict=True):
+            across, up = place(x, y)
+            parts.append(
+                Markup('<circle cx="{}" cy="{}" r="{}" class="{}"><title>{}</title></circle>').format(
+                    _at(across), _at(up), _at(1 + 7 * math.sqrt(count / sum(of_points))), css, f"n {count:,}"
+                )
+            )
     told = description or "; ".join(
         f"{name}: from {number(points[0][1])} to {number(points[-1][1])}"
         for name, (points, _) in lines.items()
@@ -229,7 +242,7 @@ def interval_text(estimate: Estimate, places: int = 3) -> str:
 def confusion_chart(matrix: Sequence[Sequence[int]], labels: Sequence[str], *, title: str) -> Markup:
     """A confusion matrix: rows actual, columns predicted, shade = share of the row, counts inside."""
     classes = len(labels)
-    cell = 34.0 if classes > 6 else 56.0
+    cell = 34.0 if classes > SMALL else 56.0
     left = 16 + _room(labels, 6.4)
     top = 26.0
     foot = 16 + _room(labels, 4.8)
@@ -253,7 +266,7 @@ def confusion_chart(matrix: Sequence[Sequence[int]], labels: Sequence[str], *, t
                     f"{0.06 + 0.94 * share:.2f}" if count else "0.04",
                 )
             )
-            if count:
+            if count or classes <= SMALL:  # in a large matrix zeros hide what is there
                 css = "count dark" if share > 0.65 else "count"
                 parts.append(_text(x + cell / 2 - 1, y + cell / 2 + 4, f"{count}", "middle", css))
     y = top + classes * cell + 10

@@ -202,10 +202,12 @@ def _answered(findings: Findings) -> list[dict[str, object]]:
 def reliability_chart(calibrated: Calibrated) -> Chart:
     """Accuracy by confidence; on the dotted line a model is as often right as it is sure."""
     lines: dict[str, tuple[figures.Points, str]] = {"perfect": ([(0.0, 0.0), (1.0, 1.0)], "split")}
+    counts: dict[str, list[int]] = {}
     for index, (name, bins) in enumerate(
         (("as trained", calibrated.reliability), ("with temperature", calibrated.reliability_after))
     ):
         lines[name] = ([(b.confidence, b.accuracy) for b in bins], figures.colour(index))
+        counts[name] = [b.count for b in bins]
     told = "; ".join(
         f"sure {b.confidence:.2f}, right {b.accuracy:.2f} of {b.count}" for b in calibrated.reliability
     )
@@ -216,6 +218,7 @@ def reliability_chart(calibrated: Calibrated) -> Chart:
         description=told,
         width=340,
         height=240,
+        counts=counts,
     )
     return Chart(calibrated.run, svg, figures.legend({name: css for name, (_, css) in lines.items()}))
 

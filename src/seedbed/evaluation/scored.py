@@ -5,7 +5,7 @@ by the bootstrap that every other score gets. Shapes: B resamples, S seeds, N ex
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -28,8 +28,8 @@ class Judge:
     """What was published and what was answered, for people."""
     misses: Callable[[pl.DataFrame], Floats]
     """How far each answer is from what was published; 0 is no error."""
-    open_ended: Collection[str] = ()
-    """Scores whose intervals are not cut to -1..1."""
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """The least and the most that a score can be, where it is no share from 0 to 1."""
     lower_is_better: Collection[str] = ()
     """Scores of which the smaller one wins."""
 
@@ -113,7 +113,8 @@ def draw(run: Answered, *, resamples: int, seed: int) -> Draws:
 
 def score(run: Answered, draws: Draws, *, confidence: float, seed: int) -> dict[str, Estimate]:
     """The task's scores by name."""
-    cut = estimates(draws, confidence=confidence, seed=seed, bounds=(-1.0, 1.0))
-    free = estimates(draws, confidence=confidence, seed=seed)
-    open_ended = run.judge.open_ended
-    return {n: b if n in open_ended else a for n, a, b in zip(run.score_names, cut, free, strict=True)}
+    bounds = [run.judge.bounds.get(name, (0.0, 1.0)) for name in run.score_names]
+    cut = {of: estimates(draws, confidence=confidence, seed=seed, bounds=of) for of in set(bounds)}
+    return {
+        name: cut[of][place] for place, (name, of) in enumerate(zip(run.score_names, bounds, strict=True))
+    }

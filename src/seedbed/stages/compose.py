@@ -18,6 +18,7 @@ from seedbed.workspace import write_atomically
 HEADER = (
     "# Made by `seedbed compose` from params.yaml and conf/; do not edit, change those and run dvc repro.\n"
 )
+QUOTING = """; quote what is not ASCII, for the shell too: 'key=["값"]'; such keys belong into params.yaml"""
 Values = Mapping[str, Any]
 
 
@@ -113,7 +114,7 @@ def compose_with_overrides(root: Path, verb: str, run: str, overrides: Sequence[
 def compose_run(root: Path, verb: str, run: str, links: Values, settings: Values) -> dict[str, Any]:
     """One recipe: conf/<verb>/<run or links.recipe>.yaml, then the links, then single settings.
 
-    A setting whose place holds a component, or null where one may stand, and whose value is a name
+    A setting whose place holds a component, or nothing where one may stand, and whose value is a name
     switches the component's file (`encoder=electra_small`); any other sets the one value.
     """
     links = dict(links)
@@ -127,7 +128,7 @@ def compose_run(root: Path, verb: str, run: str, links: Values, settings: Values
     # from the outside in: a component is replaced before a value inside it is set
     values = {**links, **_flatten(settings)}
     for key, value in sorted(values.items(), key=lambda item: item[0].count(".")):
-        if isinstance(value, str) and _takes_component(root, config, key):
+        if isinstance(value, str) and _takes_component(root, config, key, value):
             value = _component(root, f"{verb}.{run}.{key}", value)
         OmegaConf.update(config, key, value, merge=False, force_add=True)
     missing = sorted(str(key) for key in OmegaConf.missing_keys(config))
@@ -157,11 +158,14 @@ def _hydra(root: Path, group: str, name: str) -> DictConfig:
     return detached
 
 
-def _takes_component(root: Path, config: DictConfig, key: str) -> bool:
-    # a link (???) or a key that no file holds is no null
+def _takes_component(root: Path, config: DictConfig, key: str, value: str) -> bool:
     held = OmegaConf.select(config, key, default="")
-    is_empty_place = held is None and (root / "conf" / key.rsplit(".", 1)[-1]).is_dir()
-    return isinstance(held, DictConfig) or is_empty_place
+    holder, _, group = key.rpartition(".")
+    if held is None:
+        return (root / "conf" / group).is_dir()
+    # a task's file need not name what it leaves out; at the top a key that no file holds is a link's
+    is_left_out = held == "" and bool(holder) and isinstance(OmegaConf.select(config, holder), DictConfig)
+    return isinstance(held, DictConfig) or (is_left_out and value in _names(root, group))
 
 
 def _component(root: Path, where: str, value: str) -> DictConfig:
@@ -185,7 +189,8 @@ def values_of(overrides: Sequence[str], where: str) -> dict[str, Any]:
         try:
             override = OverridesParser.create().parse_override(text)
         except HydraException as error:
-            raise UserError(f"{where}: {text}: not key=value: {_one_line(error)}") from None
+            quoting = "" if text.isascii() else QUOTING
+            raise UserError(f"{where}: {text}: not key=value: {_one_line(error)}{quoting}") from None
         if override.is_sweep_override() or override.is_delete() or override.package is not None:
             raise UserError(f"{where}: {text}: give one plain key=value; sweeps belong to `seedbed tune`")
         value = override.value()

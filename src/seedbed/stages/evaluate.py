@@ -118,7 +118,7 @@ def predicted(task: Task[Any], frame: pl.DataFrame, facts: TaskFacts, *, run: st
         partial(task.statistics, facts=facts),
         partial(task.words, facts=facts),
         task.misses,
-        task.open_ended,
+        task.bounds,
         task.lower_is_better,
     )
     return Answered.of(frame, run=run, task=title, judge=judge)

@@ -81,8 +81,8 @@ class Task(Strict, ABC, Generic[E]):
     head: ClassVar[Head]
     hub_tag: ClassVar[str]
     """What Hugging Face's model cards call such a task."""
-    open_ended: ClassVar[frozenset[str]] = frozenset()
-    """Its scores that are neither shares nor correlations: no bound of -1 and 1 is theirs."""
+    bounds: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """The least and the most that a score can be, where it is no share from 0 to 1."""
     lower_is_better: ClassVar[frozenset[str]] = frozenset()
     """Its scores of which the smaller one wins."""
     lacking = {"class_weights": "the task has no classes to weigh; leave it out"}

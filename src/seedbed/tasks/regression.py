@@ -82,6 +82,9 @@ class RegressionConfig(Benchmark[ScoredExample]):
     name: Literal["regression"]
     head: ClassVar[Head] = "sequence"
     hub_tag: ClassVar[str] = "text-classification"
+    bounds: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(
+        ("pearson", "spearman", "pearson_spearman"), (-1.0, 1.0)
+    )
     pair: str | None = Field(None, description="meta key of the second text")
     label: str = Field("score", description="meta key of the number")
     threshold: float | None = Field(

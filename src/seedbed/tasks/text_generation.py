@@ -4,6 +4,7 @@ A row is [start; source; delimiter; target; extract], as GPT-1's pairs (Radford 
 extract token ends a text. Shapes: B rows, L positions, N predicted positions, T tokens written.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -152,7 +153,11 @@ class TextGenerationConfig(Benchmark[TextPair]):
     name: Literal["text_generation"]
     head: ClassVar[Head] = "text"
     hub_tag: ClassVar[str] = "text-generation"
-    open_ended: ClassVar[frozenset[str]] = frozenset(("perplexity", "bleu", "chrf"))
+    bounds: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "bleu": (0.0, 100.0),
+        "chrf": (0.0, 100.0),
+        "perplexity": (1.0, math.inf),
+    }
     lower_is_better: ClassVar[frozenset[str]] = frozenset(("perplexity",))
     target: str = Field(description="meta key of the text to be written")
     learned: Literal["target", "everything"] = Field(
@@ -163,8 +168,8 @@ class TextGenerationConfig(Benchmark[TextPair]):
     bleu_units: Words = Field(
         "13a", description="what BLEU counts; of Korean without word pieces: characters"
     )
-    metric: Literal["bleu", "chrf", "exact_match", "perplexity"] = Field(
-        "bleu", description="the official score"
+    metric: Literal["bleu", "chrf", "exact_match"] = Field(
+        "bleu", description="the official score; of perplexity less would be better, so it is told beside"
     )
 
     def learn(self, documents: Sequence[Document]) -> TaskFacts:
