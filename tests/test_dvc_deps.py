@@ -150,3 +150,13 @@ def test_closure_follows_packages_and_functions_but_not_the_type_checker(toy: Pa
         "src/seedbed/models",
         "src/seedbed/stages/grow.py",
     }
+
+
+def test_a_clone_holds_the_folders_that_evaluate_reads() -> None:
+    """DVC refuses a stage whose folder is missing, and params.yaml may have no run of a kind."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    folders = [dep for dep in stages["evaluate"]["deps"] if dep.startswith(("data/", "models/"))]
+    assert len(folders) == 5
+    for folder in folders:
+        assert (ROOT / folder / ".gitkeep").is_file(), folder
+    assert ".gitkeep" in (ROOT / ".dvcignore").read_text().splitlines()

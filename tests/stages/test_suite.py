@@ -122,7 +122,7 @@ def test_what_has_no_chance_keeps_one_seed(root: Path) -> None:
     [
         (["glue"], "which suite, on which backbone"),
         (["glu", "electra_tiny"], "no conf/suite/glu.yaml; known: english_ner, glue"),
-        (["glue", "Electra tiny"], "is no name of a run"),
+        (["glue", "bert_tiny"], "suite glue: no pretrain run makes 'bert_tiny'; known: electra_tiny; add it"),
         (["glue", "electra_tiny", "colour=red"], "colour: unknown key"),
         (["glue", "electra_tiny", "most_steps=0"], "suite glue.most_steps: input should be greater"),
         (["glue", "electra_tiny", "benchmarks=[cola,nsmc]"], "'nsmc' is none of sst2, cola"),

@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field
 
 from seedbed.config import Machine, Strict, UserError, load_yaml
-from seedbed.recipes import PARAMS, RUN_NAME
+from seedbed.recipes import PARAMS
 from seedbed.workspace import write_atomically
 
 Lines = dict[str, dict[str, str]]
@@ -66,6 +66,12 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
     own = {key: values.pop(key) for key in SuiteOptions.model_fields if key in values}
     options = SuiteOptions.parse(own, where)
     suite = chosen(root, name, options)
+    backbones = load_yaml(root / PARAMS).get("pretrain") or {}
+    if backbone not in backbones:
+        raise UserError(
+            f"{where}: no pretrain run makes {backbone!r}; known: {', '.join(backbones) or 'none'}; add it "
+            f"to {PARAMS} or choose another"
+        )
     lines: Lines = {"fetch": {}, "preprocess": {}, "finetune": {}}
     refused: list[str] = []
     for recipe in options.recipes:
@@ -109,8 +115,6 @@ def lines_of(
     baseline = recipe.removeprefix("benchmark").lstrip("_")
     for name, one in suite.benchmarks.items():
         of = f"{backbone}-{name}" if not baseline else f"{backbone}-{name}-{baseline}"
-        if not RUN_NAME.fullmatch(of):
-            raise UserError(f"suite: {of!r} is no name of a run; give a backbone of params.yaml")
         links = {"recipe": recipe, "backbone": backbone, "corpus": one.corpus, "task": one.task}
         settings = {**one.within(options.most_steps), **values}
         if not refused and not lines["finetune"]:
