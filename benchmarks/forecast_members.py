@@ -141,10 +141,10 @@ def member_forecasts(fitted: FittedNBEATS, series: SeriesSet, *, lookback: int) 
 
 
 def _digest(config: NBEATSForecasterConfig, training: Training | None, series: SeriesSet) -> str:
-    """Of settings and values; the settings of other frequencies are none of this one's, nor what is null."""
+    """Of settings and values; the settings of other frequencies are none of this one's, nor what is empty."""
     settings = config.model_dump(mode="json")
     own = settings.pop("by_frequency").get(series.frequency)
-    own = None if own is None else {name: value for name, value in own.items() if value is not None}
+    own = None if own is None else {name: value for name, value in own.items() if value}
     found = hashlib.sha256(repr((settings, own, training, series.offsets.tolist())).encode())
     found.update(np.asarray(series.values).tobytes())
     return found.hexdigest()[:12]

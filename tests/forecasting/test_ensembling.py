@@ -29,6 +29,8 @@ def test_median_is_numpys() -> None:
 def test_the_last_season_is_repeated_and_what_is_unknown_in_it_is_the_last_known_value() -> None:
     window_BT = torch.tensor([[9.0, 1, 2, 3, 4], [9.0, 1, 2, 3, 0]])
     mask_BT = torch.tensor([[1.0, 1, 1, 1, 1], [1.0, 1, 0, 1, 0]])
-    found = last_season(window_BT, mask_BT, points=4, horizon=6)
-    assert found.tolist() == [[1, 2, 3, 4, 1, 2], [1, 3, 3, 3, 1, 3]]
-    assert last_season(window_BT, mask_BT, points=4, horizon=2).tolist() == [[1, 2], [1, 3]]
+    windows = (window_BT.expand(2, -1, -1), mask_BT.expand(2, -1, -1))
+    found = last_season(*windows, points=[4, 2], horizon=6)
+    assert found[0].tolist() == [[1, 2, 3, 4, 1, 2], [1, 3, 3, 3, 1, 3]]
+    assert found[1].tolist() == [[3, 4, 3, 4, 3, 4], [3, 3, 3, 3, 3, 3]]
+    assert torch.equal(last_season(*windows, points=[4, 2], horizon=1), found[..., :1])

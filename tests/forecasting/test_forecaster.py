@@ -254,14 +254,20 @@ def test_the_level_is_the_last_known_value() -> None:
 
 
 def test_the_level_may_be_the_last_season(tmp_path: Path) -> None:
-    """Of one frequency alone, with any `level`, in parts and when saved; a season longer than windows not."""
+    """The longest that a member's window holds; of one frequency alone, with any `level`, in parts, saved."""
     _, series = load(tmp_path, table()).sets("history")
-    windows = Windows(series, lookback=12).at_end()
-    ends_NH = windows["insample"][:, -4:].repeat(1, 2)[:, : series.config.horizon]
+    horizon = series.config.horizon
+    windows = Windows(series, lookback=3 * horizon).at_end()
+    ends = {
+        points: windows["insample"][:, -points:].repeat(1, horizon)[:, :horizon]
+        for points in (3, 2 * horizon + 1)
+    }
     for level, together in (("zero", None), ("last", 3)):
-        own = config(level=level, together=together, by_frequency={"quarterly": {"season": 4}})
+        own = config(level=level, together=together, by_frequency={"quarterly": {"seasons": list(ends)}})
         fitted = fit(own, series, tmp_path / level)
-        assert torch.equal(fitted.learner.components(windows)[0, 0], ends_NH)
+        levels_MNH = fitted.learner.components(windows)[:, 0]
+        for member, level_NH in zip(fitted.learner.plan, levels_MNH, strict=True):
+            assert torch.equal(level_NH, ends[3 if member.lookback == 2 * horizon else 2 * horizon + 1])
         forecasts = fitted.forecast(series)
         fitted.save(tmp_path / "quarterly.safetensors")
         again = own.load(tmp_path / "quarterly.safetensors", series.config).forecast(series)
@@ -271,10 +277,10 @@ def test_the_level_may_be_the_last_season(tmp_path: Path) -> None:
     recipe = {
         "source": "classics",
         "panel": panel_config().model_dump(mode="json"),
-        "forecaster": config(by_frequency={"yearly": {"season": 10}}).model_dump(mode="json"),
+        "forecaster": config(by_frequency={"yearly": {"seasons": [7]}}).model_dump(mode="json"),
         "training": training().model_dump(mode="json"),
     }
-    with pytest.raises(UserError, match=r"yearly\.season: 10 points; the longest window has 9"):
+    with pytest.raises(UserError, match=r"the shortest is 7 points; a member's window has 6"):
         ForecastRecipe.parse(recipe, "forecast.x")
 
 

@@ -101,11 +101,11 @@ class ForecastRecipe(Strict):
     def _seasons_lie_in_the_windows(self) -> Self:
         if self.forecaster.name == "nbeats":
             for name, own in self.forecaster.by_frequency.items():
-                longest = max(self.forecaster.lookbacks) * self.panel.frequencies[name].horizon
-                if own.season is not None and own.season > longest:
+                shortest = min(self.forecaster.lookbacks) * self.panel.frequencies[name].horizon
+                if own.seasons and min(own.seasons) > shortest:
                     raise ValueError(
-                        f"forecaster.by_frequency.{name}.season: {own.season} points; the longest window has "
-                        f"{longest}; take a longer lookback or a shorter season"
+                        f"forecaster.by_frequency.{name}.seasons: the shortest is {min(own.seasons)} points; "
+                        f"a member's window has {shortest}; take longer lookbacks or a shorter season too"
                     )
         return self
 

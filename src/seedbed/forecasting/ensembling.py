@@ -3,6 +3,7 @@
 The paper's ensemble is six lookbacks x three losses x ten random starts; here each list is configuration.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -46,7 +47,10 @@ def last_known(window_T: Tensor, mask_T: Tensor) -> Tensor:
     return window_T.gather(-1, (mask_T * places_T).argmax(-1, keepdim=True))
 
 
-def last_season(window_T: Tensor, mask_T: Tensor, *, points: int, horizon: int) -> Tensor:
-    """The last `points` values of windows (..., T) over and over, (..., H); `last_known` for unknown ones."""
-    places_H = torch.arange(horizon, device=window_T.device) % points + window_T.shape[-1] - points
-    return torch.where(mask_T[..., places_H] > 0, window_T[..., places_H], last_known(window_T, mask_T))
+def last_season(window_MBT: Tensor, mask_MBT: Tensor, *, points: Sequence[int], horizon: int) -> Tensor:
+    """The last `points` (M) values of windows over and over, (M, B, H); `last_known` for unknown ones."""
+    points_M1 = torch.tensor(points, device=window_MBT.device)[:, None]
+    places_MH = torch.arange(horizon, device=window_MBT.device) % points_M1 + window_MBT.shape[-1] - points_M1
+    places_MBH = places_MH[:, None].expand(-1, window_MBT.shape[1], -1)
+    known_MBH = mask_MBT.gather(-1, places_MBH) > 0
+    return torch.where(known_MBH, window_MBT.gather(-1, places_MBH), last_known(window_MBT, mask_MBT))

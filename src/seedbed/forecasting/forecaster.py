@@ -3,7 +3,7 @@
 Shape legend: N series, B windows, M members, S stacks, T lookback, H horizon.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Literal
@@ -38,7 +38,7 @@ class EnsembleForecaster(Learner):
     factor that the mean of their losses brings, so each learns as it would alone (if `gradient_clip`, a norm
     over all, is kept out of reach). A batch holds windows of each member's own (B, M, ...) or common to all
     (B, ...). `only`: the members of these numbers, as they are among all. `facts`: of covariates, if any.
-    `season`: see NBEATSFrequencySettings.
+    `seasons`: see NBEATSFrequencySettings.
     """
 
     def __init__(
@@ -49,14 +49,17 @@ class EnsembleForecaster(Learner):
         seed: int,
         only: slice = slice(None),
         facts: Facts | None = None,
-        season: int | None = None,
+        seasons: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self._names = config.model.component_names()
-        self._level, self._season = config.level, season
+        self._level = config.level
         self._levels = config.levels
         every_member = config.plan(horizon=horizon, seed=seed)
         self.plan, self._among = every_member[only], len(every_member)
+        self._season_M = [
+            max(points for points in seasons if points <= member.lookback) for member in self.plan if seasons
+        ]
         self._by_loss: dict[Asked, list[int]] = {}
         for index, member in enumerate(self.plan):
             self._by_loss.setdefault(member.loss, []).append(index)
@@ -75,8 +78,8 @@ class EnsembleForecaster(Learner):
         departures_MBT = window_MBT - level_MB1
         shares_SMBH = shares(self.members, departures_MBT, mask_MBT, batch, self._of_members)
         level_MBH = level_MB1.expand(-1, -1, self.members.horizon)
-        if self._season is not None:
-            level_MBH = last_season(window_MBT, mask_MBT, points=self._season, horizon=self.members.horizon)
+        if self._season_M:
+            level_MBH = last_season(window_MBT, mask_MBT, points=self._season_M, horizon=self.members.horizon)
         return torch.cat([level_MBH[None], shares_SMBH]).transpose(0, 1)
 
     def counts(self, batch: Batch) -> dict[str, Tensor]:
@@ -126,7 +129,7 @@ class EnsembleForecaster(Learner):
         middle_BH = median(parts_MSBH.sum(1))
         mean_SBH = parts_MSBH.mean(0)
         components = dict(zip(("level", *self._names), mean_SBH, strict=True))
-        if self._level == "zero" and self._season is None:
+        if self._level == "zero" and not self._season_M:
             del components["level"]
         intervals = {}
         for level in self._levels:
@@ -182,11 +185,10 @@ def _ends(intervals: list[tuple[Tensor, Tensor]]) -> tuple[Floats, Floats]:
 class NBEATSFrequencySettings(FrequencySettings):
     """Those of an ensemble of N-BEATS."""
 
-    season: int | None = Field(
-        None,
-        ge=1,
-        description="networks forecast departures from so many last points, over and over, and see what "
-        "`level` says",
+    seasons: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (),
+        description="in points: members forecast departures from the longest of these that their window "
+        "holds, its last one over and over; what they see follows `level`",
     )
 
 
@@ -240,7 +242,12 @@ class NBEATSForecasterConfig(Strict):
         for own_part in spread.own:
             horizon, label = series.config.horizon, own_part.label
             part = EnsembleForecaster(
-                self, horizon=horizon, seed=training.seed, only=own_part.only, facts=facts, season=own.season
+                self,
+                horizon=horizon,
+                seed=training.seed,
+                only=own_part.only,
+                facts=facts,
+                seasons=own.seasons,
             )
             presentations = WindowPresentations(
                 series,
@@ -267,7 +274,7 @@ class NBEATSForecasterConfig(Strict):
         learner = (
             part
             if len(spread.parts) == 1
-            else self.build(series.config, seed=training.seed, facts=facts, season=own.season)
+            else self.build(series.config, seed=training.seed, facts=facts, seasons=own.seasons)
         )
         learner.load_state_dict(state)
         return FittedNBEATS(learner, lookback=lookback, curves=curves)
@@ -276,7 +283,7 @@ class NBEATSForecasterConfig(Strict):
         """Read what `save` wrote; the file is called by the frequency's name."""
         weights = load_file(path.with_suffix(".safetensors"))
         own = self.by_frequency.get(path.with_suffix("").name, NBEATSFrequencySettings())
-        learner = self.build(frequency, seed=0, facts=facts_in(weights), season=own.season)
+        learner = self.build(frequency, seed=0, facts=facts_in(weights), seasons=own.seasons)
         learner.load_state_dict(weights)
         return FittedNBEATS(learner, lookback=self._lookback(frequency), curves=[])
 
@@ -286,9 +293,9 @@ class NBEATSForecasterConfig(Strict):
         *,
         seed: int,
         facts: Facts | None = None,
-        season: int | None = None,
+        seasons: Sequence[int] = (),
     ) -> EnsembleForecaster:
-        return EnsembleForecaster(self, horizon=frequency.horizon, seed=seed, facts=facts, season=season)
+        return EnsembleForecaster(self, horizon=frequency.horizon, seed=seed, facts=facts, seasons=seasons)
 
     def plan(self, *, horizon: int, seed: int) -> list[Member]:
         """The members, those for the middle first."""
