@@ -1,10 +1,10 @@
 """One clear line for every wrong setting: where, what came, what is allowed."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pytest
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from seedbed.config import Machine, Strict, UserError, load_machine, load_yaml, rank_and_world
 
@@ -50,6 +50,23 @@ def test_faults_are_one_line(value: object, line: str) -> None:
     with pytest.raises(UserError) as caught:
         Outer.parse(value, "top")
     assert str(caught.value) == line
+
+
+class Checked(Strict):
+    low: int = 0
+    high: int = 1
+
+    @model_validator(mode="after")
+    def _ascend(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}; exchange them")
+        return self
+
+
+def test_a_check_of_our_own_says_it_all() -> None:
+    with pytest.raises(UserError) as caught:
+        Checked.parse({"low": 2}, "top")
+    assert str(caught.value) == "top: low 2 is above high 1; exchange them"
 
 
 def test_an_unknown_name_lists_what_the_catalogue_has() -> None:

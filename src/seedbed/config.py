@@ -89,6 +89,8 @@ def describe(error: ValidationError, model: type[BaseModel], where: str) -> str:
         return f"{place}: unknown key{allowed}; remove or rename it{tail}"
     if kind == "missing":
         return f"{place}: missing; give it a value in params.yaml or conf/{tail}"
+    if kind == "value_error":  # a check of our own, which says what came where that helps
+        return f"{place}: {first['ctx']['error']}{tail}"
     came = repr(first["input"])
     came = came if len(came) <= 80 else came[:77] + "..."
     return f"{place}: {first['msg'][:1].lower() + first['msg'][1:]}, got {came}{tail}"
@@ -210,6 +212,11 @@ def load_machine(root: Path, environment: Mapping[str, str] | None = None) -> Ma
     folder = root / "conf" / "machine"
     path = Path(chosen) if chosen.endswith((".yaml", ".yml")) else folder / f"{chosen}.yaml"
     if not path.is_file():
+        if not folder.is_dir() and path.parent == folder:
+            raise UserError(
+                f"no machine file {path}: {root} is no project; change into the project's folder (your own "
+                "series need none: seedbed forecast FILE.csv)"
+            )
         names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
         raise UserError(
             f"{MACHINE_VARIABLE}={chosen}: no machine file {path}; choose one of {names} or give a path"
