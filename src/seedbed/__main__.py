@@ -88,7 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED_EXIT_CODE
     except KeyboardInterrupt:
         print(
-            "seedbed: interrupted; run the same command to continue from the last checkpoint", file=sys.stderr
+            "seedbed: interrupted; run the same command to continue from the last checkpoint, if any",
+            file=sys.stderr,
         )
         return 130
     except OSError as error:
@@ -110,6 +111,8 @@ def _describe_os_error(error: OSError) -> str:
 def _dispatch(verb: str, arguments: list[str]) -> None:
     root = Path.cwd()
     file = verb == "forecast" and bool(arguments) and _is_file(arguments[0])
+    if verb == "forecast" and arguments and not file:
+        _check_no_file(root, arguments[0])
     # a user's own file needs no project around it
     bare = file and MACHINE_VARIABLE not in os.environ and not (root / "conf" / "machine").is_dir()
     machine = Machine() if bare else load_machine(root)
@@ -143,6 +146,16 @@ def _dispatch(verb: str, arguments: list[str]) -> None:
 def _is_file(argument: str) -> bool:
     """A file of series, or a folder of them: written with a slash, for runs have names without one."""
     return argument.endswith((".csv", ".parquet")) or "/" in argument
+
+
+def _check_no_file(root: Path, argument: str) -> None:
+    """A run's name, and not a file that was meant to be one of series."""
+    path = root / argument
+    if path.is_file():
+        raise UserError(f"forecast {argument}: series come as .csv or .parquet; convert it")
+    # a folder of the project may bear the name of a run
+    if path.is_dir() and not (root / "params.yaml").is_file():
+        raise UserError(f"forecast {argument}: a folder of files is written with a slash, {argument}/")
 
 
 def _run(root: Path, machine: Machine, verb: str, run: str, overrides: list[str]) -> None:

@@ -213,6 +213,11 @@ def load_machine(root: Path, environment: Mapping[str, str] | None = None) -> Ma
     folder = root / "conf" / "machine"
     path = Path(chosen) if chosen.endswith((".yaml", ".yml")) else folder / f"{chosen}.yaml"
     if not path.is_file():
+        if not folder.is_dir() and path.parent == folder:
+            raise UserError(
+                f"no machine file {path}: {root} is no project; change into the project's folder (your own "
+                "series need none: seedbed forecast FILE.csv)"
+            )
         names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
         raise UserError(
             f"{MACHINE_VARIABLE}={chosen}: no machine file {path}; choose one of {names} or give a path"

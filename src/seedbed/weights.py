@@ -1,4 +1,4 @@
-"""Weights on disk are safetensors, written here alone: readable by others and clear about a full disk."""
+"""Weights on disk are safetensors: readable by others, clear about a full disk and a file that is none."""
 
 import errno
 import os
@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from seedbed.config import UserError
 
 
 def write_weights(
@@ -30,3 +32,26 @@ def write_weights(
     mask = os.umask(0)
     os.umask(mask)
     path.chmod(0o666 & ~mask)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """What `write_weights` wrote; UserError where it is not safetensors, a pickle for one, or cut short."""
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise UserError(
+            f"{path}: not readable as safetensors: {error}; copy the whole folder again"
+        ) from None
+
+
+def fill(network: nn.Module, tensors: Mapping[str, Tensor], *, path: Path) -> None:
+    """Load `tensors` of the file `path` into `network`; UserError where they are another network's."""
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if wanted != found:
+        name = min(name for name in {**wanted, **found} if wanted.get(name) != found.get(name))
+        raise UserError(
+            f"{path}: {name} is {found.get(name, 'absent')}, expected {wanted.get(name, 'absent')}: the "
+            "weights of another configuration; copy the whole folder again"
+        )
+    network.load_state_dict(dict(tensors))

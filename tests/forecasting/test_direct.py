@@ -37,6 +37,15 @@ def shops(count: int) -> pl.DataFrame:
     return pl.concat([shop(f"가게 {number}", 60, 100.0 + number) for number in range(count)])
 
 
+def pandas(frame: pl.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            name: pd.to_datetime(frame[name].to_list()) if name == "ds" else frame[name]
+            for name in frame.columns
+        }
+    )
+
+
 def options(**values: Any) -> TableOptions:
     return TableOptions.parse(values, "x")
 
@@ -56,6 +65,33 @@ def test_pandas_and_polars_give_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
     assert isinstance(of_pandas, pd.DataFrame)
     assert of_pandas["ds"].dt.date.tolist() == found["ds"].to_list()
     np.testing.assert_array_equal(of_pandas["theta"], found["theta"])
+
+
+def test_frames_as_pandas_users_have_them_give_the_same() -> None:
+    whole = pandas(shop())
+    expected = forecast_frame(whole, horizon=3)["theta"].tolist()
+    forms = {
+        "an index": whole.set_index("unique_id"),
+        "two": whole.set_index(["unique_id", "ds"]),
+        "other row labels": whole.set_index(np.arange(30) + 7),
+        "periods": whole.assign(ds=whole["ds"].dt.to_period("M")),
+        "categories": whole.astype({"unique_id": "category"}),
+        "numbers as objects": whole.astype({"y": object}),
+        "a clock": whole.assign(ds=whole["ds"].dt.tz_localize("Asia/Seoul")),
+    }
+    for name, frame in forms.items():
+        found = forecast_frame(frame, horizon=np.int64(3))
+        assert found["theta"].tolist() == expected, name
+    assert str(found["ds"].iloc[0]) == "2022-07-01 00:00:00+09:00"
+
+
+def test_columns_may_have_names_of_their_own() -> None:
+    names = {"unique_id": "매장", "ds": "날짜", "y": "매출"}
+    given = {"id_col": "매장", "time_col": "날짜", "target_col": "매출"}
+    frame = shop().rename(names).with_columns(y=pl.lit(7.0))
+    found = forecast_frame(frame, horizon=3, **given)
+    assert found.columns == ["매장", "날짜", "theta", "seasonal_naive"]
+    assert found["theta"].equals(forecast_frame(shop(), horizon=3)["theta"])
 
 
 def test_enough_points_bring_nbeats_and_the_same_seed_the_same_forecasts() -> None:
@@ -92,10 +128,24 @@ def test_gaps_are_told_and_forecast_over() -> None:
         (shop(), {"step": "month"}, "forecast_frame.step"),
         (shop(), {"model": "x"}, "forecast_frame.model: unknown key; known keys:"),
         (shop(), {"gaps": "refuse", "step": "1w"}, "series 가게 row 2: date 2020-02-01"),
+        (
+            shop(),
+            {"id_col": "매장"},
+            "frame: no column '매장', named for unique_id; columns: unique_id, ds, y",
+        ),
+        (shop(), {"target_col": "ds"}, "id_col, time_col and target_col: two of them are one column"),
+        ({"unique_id": ["a"]}, {}, "frame: dict, expected a DataFrame of pandas or polars"),
+        (shop().lazy(), {}, "frame: LazyFrame, expected a DataFrame"),
+        (pandas(shop())[["unique_id", "ds", "y", "y"]], {}, "frame: two columns 'y'; keep one"),
+        (
+            pandas(shop()).astype({"y": object}).replace({"y": {100.0: "백"}}),
+            {},
+            "frame: series 가게 row 1: y is '백', expected a number",
+        ),
         (pl.concat([shop(), shop()]), {}, "series 가게 row 31: date 2020-01-01 is there twice"),
     ],
 )
-def test_faults_are_one_line(frame: pl.DataFrame, said: dict[str, Any], told: str) -> None:
+def test_faults_are_one_line(frame: Any, said: dict[str, Any], told: str) -> None:
     with pytest.raises(UserError) as caught:
         forecast_frame(frame, **said)
     assert told in str(caught.value) and "\n" not in str(caught.value)

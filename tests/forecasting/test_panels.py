@@ -11,7 +11,10 @@ import pytest
 from seedbed.config import UserError
 from seedbed.corpora import TestSplit
 from seedbed.forecasting import LongConfig
-from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
+from seedbed.forecasting.fitting import Forecasts
+from seedbed.forecasting.panels import FrequencyConfig, Rules, SeriesSet, gather, read_tables
+from seedbed.forecasting.panels.checks import Sieve
+from seedbed.forecasting.saved import forecast_table
 from tests.forecasting.panels import FREQUENCIES, config, load, rows, table
 
 KEY = TestSplit("a test")
@@ -107,7 +110,9 @@ def dates(*replaced: tuple[int, int]) -> list[datetime.date]:
         (spoiled(ds=[*map(str, dates()[:4]), "soon", *map(str, dates()[5:])]), "row 5: ds 'soon' is no date"),
         (spoiled(ds=[None, *dates()[1:]]), "series a row 1: ds is empty"),
         (spoiled(y=[True] * 10), "column y is Boolean, expected numbers"),
-        (spoiled(ds=list(range(10))), "column ds is Int64, but panel.frequencies.yearly.step is 1y"),
+        (spoiled(ds=list(range(10))), "column ds is Int64, but the step of yearly is 1y"),
+        (spoiled(ds=[19900101 + 10000 * i for i in range(10)]), "row 1: ds 19900101 looks like a date"),
+        (spoiled(ds=[199001 + i for i in range(10)]), "row 1: ds 199001 looks like a date"),
         (
             spoiled(frequency=["daily"] * 10),
             "series a row 1: frequency 'daily'; panel.frequencies has",
@@ -289,11 +294,69 @@ def test_unreadable_files(tmp_path: Path) -> None:
     (tmp_path / "series.parquet").write_bytes(b"PAR1 is not enough")
     with pytest.raises(UserError, match="not readable as parquet"):
         config().load(tmp_path)
-    (tmp_path / "series.csv").write_bytes(b"unique_id,ds,y\na,2020-01-01,\xff\xfe\n")
-    with pytest.raises(UserError, match=r"series\.csv"):
-        config(file="series.csv").load(tmp_path)
+    for content, told in (
+        ("unique_id,ds,y\n가게,2020-01-01,1\n".encode("cp949"), r"series\.csv: .*; save it as UTF-8"),
+        (b"unique_id,ds,y\na,2020-01-01,1\na,2020-02-01,1,5\n", "row 2 has 4 fields, the header 3; mend"),
+        (b"unique_id;ds;y\na;2020-01-01;1\n", "no column 'unique_id'.*; the fields of a row are parted by"),
+    ):
+        (tmp_path / "series.csv").write_bytes(content)
+        with pytest.raises(UserError, match=told):
+            config(file="series.csv").load(tmp_path)
     with pytest.raises(UserError, match="csv or"):
         config(file="series.xlsx").load(tmp_path)
+
+
+def test_the_files_of_a_folder_have_the_same_columns_in_any_order(tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text("y,unique_id,ds\n2,b,2020-01-01\n")
+    (tmp_path / "a.csv").write_text("unique_id,ds,y\na,2020-01-01,1\n")
+    assert next(read_tables(tmp_path)).select("unique_id", "y").rows() == [("a", 1), ("b", 2)]
+    (tmp_path / "b.csv").write_text("unique_id,ds,sales\nb,2020-01-01,2\n")
+    with pytest.raises(
+        UserError, match=r"b\.csv: columns unique_id, ds, sales, but a\.csv has unique_id, ds, y"
+    ):
+        list(read_tables(tmp_path))
+
+
+def zoned(*dates: str, zone: str, step: str) -> pl.DataFrame:
+    """A series that forecasts nothing: what the panel makes of its dates."""
+    ds = pl.Series([datetime.datetime.fromisoformat(date) for date in dates]).dt.replace_time_zone(zone)
+    frame = pl.DataFrame({"unique_id": "a", "ds": ds, "y": [float(i) for i in range(len(ds))]})
+    frequencies = {"own": FrequencyConfig(step=step, horizon=1, seasonality=1)}
+    sets, _ = gather([frame], Rules(frequencies, needs_test=False), sieve=Sieve("x", "refuse"))
+    return forecast_table(sets[0], Forecasts(np.zeros((1, 1))), column="f")
+
+
+@pytest.mark.parametrize(
+    ("dates", "zone", "step", "ahead"),
+    [
+        # month ends in Seoul are the day before in UTC, and no month ends
+        (("2024-01-31", "2024-02-29", "2024-03-31"), "Asia/Seoul", "1mo", "2024-04-30T00:00:00+09:00"),
+        # a day of 23 hours
+        (("2024-03-29", "2024-03-30", "2024-03-31"), "Europe/Berlin", "1d", "2024-04-01T00:00:00+02:00"),
+        # hours go on where the clock leaves one out
+        (("2024-03-31 00:00", "2024-03-31 01:00"), "Europe/Berlin", "1h", "2024-03-31T03:00:00+02:00"),
+    ],
+)
+def test_days_are_those_of_the_time_zone_and_hours_those_of_utc(
+    dates: tuple[str, ...], zone: str, step: str, ahead: str
+) -> None:
+    found = zoned(*dates, zone=zone, step=step)["ds"]
+    assert found.dtype == pl.Datetime("us", zone)
+    assert found[0].isoformat() == ahead
+
+
+def test_one_offset_in_a_csv_is_its_time_zone(tmp_path: Path) -> None:
+    written = "unique_id,ds,y\n" + "".join(f"a,2024-0{month}-01T00:00:00{{}},1\n" for month in range(1, 5))
+    for offset, zone in (
+        ("+09:00", "Etc/GMT-9"),
+        ("-0500", "Etc/GMT+5"),
+        ("+00:00", "UTC"),
+        ("+05:30", "UTC"),
+    ):
+        (tmp_path / "a.csv").write_text(written.format(offset, offset, offset, offset))
+        found = next(read_tables(tmp_path / "a.csv"))["ds"]
+        assert found.dtype == pl.Datetime("us", zone), offset
+        assert found[0] == datetime.datetime.fromisoformat(f"2024-01-01T00:00:00{offset}")
 
 
 def test_a_set_made_in_code_counts_its_time() -> None:

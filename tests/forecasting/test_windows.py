@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from seedbed import metrics
-from seedbed.forecasting.windows import WindowPresentations, Windows, naive_scales
-from tests.forecasting.panels import load, table
+from seedbed.forecasting.windows import WindowPresentations, Windows, naive_scales, point_scale
+from tests.forecasting.panels import FREQUENCIES, load, rows, table
 
 LOOKBACK = 6
 
@@ -156,3 +156,11 @@ def test_what_is_missing_is_zero_and_masked_wherever_it_stands(tmp_path: Path) -
     known = batch["insample_mask"] == 1
     sizes = (batch["scale"] / expected["scale"]).float()
     torch.testing.assert_close((batch["insample"] * sizes)[known], expected["insample"][known])
+
+
+def test_a_window_of_zeros_forecasts_zero_whatever_the_unit(tmp_path: Path) -> None:
+    frame = pl.concat([rows("a", "yearly", [0.0] * 9), rows("b", "yearly", [1e-9] * 9)])
+    (series,) = load(tmp_path, frame, frequencies={"yearly": FREQUENCIES["yearly"]}).sets("history")
+    windows = Windows(series, lookback=3).at_end()
+    assert windows["scale"].tolist() == [1.0, 1e-9]
+    assert point_scale(windows).tolist() == [0.0, 1e-9]

@@ -7,7 +7,9 @@ import polars as pl
 import pytest
 
 from seedbed import __main__ as cli
+from seedbed.config import Interrupted
 from seedbed.forecasting import direct
+from seedbed.stages import forecast_file
 from tests.forecasting.promotions import HORIZON, promotions
 from tests.forecasting.test_direct import SMALL, shop, shops
 from tests.stages.conftest import THREAD_VARIABLES
@@ -123,6 +125,15 @@ def test_several_frequencies_come_back_by_their_steps(capsys: pytest.CaptureFixt
             "wide.csv: no column 'unique_id'; columns: date, a, b; long format has unique_id, ds, y",
         ),
         (("none/",), "no such file"),
+        (("shops",), "a folder of files is written with a slash, shops/"),
+        (("book.xlsx",), "series come as .csv or .parquet; convert it"),
+        (("gone",), "is no project; change into the project's folder"),
+        (
+            ("good.csv", "step=1w"),
+            "or another date at a step of 1w; mend the date or give the step, step=1mo",
+        ),
+        (("good.csv", "gaps=refuse", "step=1d"), "dates are mostly 31 steps of 1d apart; give the step"),
+        (("good.csv", "levels=high"), "forecast good.csv.levels: input should be a valid array, got 'high'"),
     ],
 )
 def test_every_fault_is_one_line_and_nothing_is_left(
@@ -130,6 +141,9 @@ def test_every_fault_is_one_line_and_nothing_is_left(
 ) -> None:
     shop().write_csv("good.csv")
     Path("mine").mkdir()
+    Path("mine/letter").touch()
+    Path("shops").mkdir()
+    Path("book.xlsx").touch()
     Path("empty.csv").touch()
     Path("header.csv").write_text("unique_id,ds,y\n")
     Path("wide.csv").write_text("date,a,b\n2020-01-01,1,2\n")
@@ -140,6 +154,60 @@ def test_every_fault_is_one_line_and_nothing_is_left(
     error = capsys.readouterr().err
     assert told in error and error.count("\n") == 1 and "Traceback" not in error
     assert not list(Path().glob("*forecast*")) and not list(Path().glob(".*partial"))
+
+
+def test_a_file_with_columns_of_its_own_names(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ("id_col=매장", "time_col=날짜", "target_col=매출")
+    frame = shops(2).with_columns(pl.col("unique_id").replace({"가게 0": "001", "가게 1": "002"}))
+    frame.rename({"unique_id": "매장", "ds": "날짜", "y": "매출"}).write_csv("매출.csv")
+    assert seedbed("매출.csv", "horizon=2", "levels=80", *names) == 0
+    made = pl.read_csv("매출-forecast/forecasts.csv", schema_overrides={"매장": pl.String})
+    assert made.columns == ["매장", "날짜", "theta", "theta-lo-80", "theta-hi-80", "seasonal_naive"]
+    assert made["매장"].to_list() == ["001", "001", "002", "002"]
+    assert seedbed("매출.csv", "model=매출-forecast", "out=again", *names) == 0
+    assert pl.read_csv("again/forecasts.csv").columns[:2] == ["매장", "날짜"]
+
+
+def test_dates_with_an_offset_come_back_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+    shop().with_columns(pl.format("{}T00:00:00+09:00", "ds").alias("ds")).write_csv("seoul.csv")
+    assert seedbed("seoul.csv", "horizon=2") == 0
+    assert capsys.readouterr().out.startswith("forecast seoul.csv: 1 series, monthly, season 12, horizon 2")
+    found = pl.read_csv("seoul-forecast/forecasts.csv", try_parse_dates=False)["ds"].to_list()
+    assert found == ["2022-07-01T00:00:00+09:00", "2022-08-01T00:00:00+09:00"]
+
+
+def test_a_saved_folder_that_was_spoilt_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    shops(13).write_csv("shops.csv")
+    assert seedbed("shops.csv", "max_steps=40") == 0
+    capsys.readouterr()
+    weights, card = (
+        Path("shops-forecast") / name for name in ("members/monthly.safetensors", "forecaster.json")
+    )
+    whole = weights.read_bytes(), card.read_bytes()
+    for path, content, told in (
+        (weights, b"\x80\x04", "monthly.safetensors: not readable as safetensors"),
+        (card, whole[1][:40], "forecaster.json: not readable as JSON"),
+        (card, whole[1].replace(b'"horizon": 18', b'"horizon": 17'), "monthly.safetensors: members."),
+    ):
+        path.write_bytes(content)
+        assert seedbed("shops.csv", "model=shops-forecast", "out=again") == 2
+        error = capsys.readouterr().err
+        assert told in error and error.count("\n") == 1 and not Path("again").exists()
+        weights.write_bytes(whole[0])
+        card.write_bytes(whole[1])
+
+
+def test_a_stop_keeps_nothing_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise Interrupted("forecast monthly: stopped after step 7, state saved")
+
+    monkeypatch.setattr(forecast_file, "forecast_once", stopped)
+    shop().write_csv("shop.csv")
+    assert seedbed("shop.csv") == 75
+    assert "forecast shop.csv: stopped, nothing is written; it begins anew" in capsys.readouterr().err
+    assert [path.name for path in Path().iterdir()] == ["shop.csv"]
 
 
 def test_what_it_overwrites_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,18 +1,20 @@
 """What a user says of the columns beside unique_id, ds and y, and what is said of those that go unnamed."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from seedbed.config import Strict, UserError
+from seedbed.forecasting.fitting import Level
 from seedbed.forecasting.panels import CovariatesConfig
 from seedbed.forecasting.panels.covariates import Period
 
 if TYPE_CHECKING:
     import polars as pl
 
-LONG = ("unique_id", "ds", "y", "frequency", "row")
+LONG_FORMAT = ("unique_id", "ds", "y")
+LONG = (*LONG_FORMAT, "frequency", "row")
 
 
 def _words(value: object) -> object:
@@ -24,6 +26,49 @@ def _words(value: object) -> object:
 
 Columns = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Calendar = Annotated[tuple[Period, ...], BeforeValidator(_words)]
+
+
+def _levels(value: object) -> object:
+    """80 and 80,95 too, as a command line has them."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value,)
+    if isinstance(value, str) and all(word.strip().isdigit() for word in value.strip("[] ").split(",")):
+        value = [int(word) for word in value.strip("[] ").split(",")]
+    return tuple(value) if isinstance(value, list) else value
+
+
+Levels = Annotated[tuple[Level, ...], BeforeValidator(_levels)]
+
+
+class ColumnOptions(Strict):
+    """What the columns of long format are called, as in Nixtla's libraries."""
+
+    id_col: str = Field("unique_id", description="the column of the series' names")
+    time_col: str = Field("ds", description="the column of dates, times or integers")
+    target_col: str = Field("y", description="the column of values")
+
+    @model_validator(mode="after")
+    def _columns_are_told_apart(self) -> Self:
+        if len({self.id_col, self.time_col, self.target_col}) < len(LONG_FORMAT):
+            raise ValueError("id_col, time_col and target_col: two of them are one column; name three")
+        return self
+
+    def renamed(self, table: "pl.DataFrame", where: str, *, target: bool = True) -> "pl.DataFrame":
+        """The table with its columns as long format calls them; without `target` it has no y."""
+        own = (self.id_col, self.time_col, self.target_col)
+        names = {theirs: name for theirs, name in zip(own, LONG_FORMAT, strict=True) if theirs != name}
+        if not target:
+            names.pop(self.target_col, None)
+        for theirs, name in names.items():
+            if theirs not in table.columns:
+                there = ", ".join(column for column in table.columns if column != "row")
+                raise UserError(f"{where}: no column {theirs!r}, named for {name}; columns: {there[:200]}")
+        # a column that bears the name already is another one, which nobody named
+        return table.drop(set(names.values()) - set(names), strict=False).rename(names)
+
+    def restored(self, forecasts: "pl.DataFrame") -> "pl.DataFrame":
+        """Forecasts with the table's own names."""
+        return forecasts.rename({"unique_id": self.id_col, "ds": self.time_col})
 
 
 class CovariateOptions(Strict):

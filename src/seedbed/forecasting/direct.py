@@ -8,7 +8,7 @@ Intervals are conformal, of the first of them.
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,21 @@ from pydantic import Field
 
 from seedbed.config import Machine, UserError
 from seedbed.forecasting import Forecaster
-from seedbed.forecasting.asked import CovariateOptions, check_named, horizon_ahead, nbeatsx, only, unread
+from seedbed.forecasting.asked import (
+    ColumnOptions,
+    CovariateOptions,
+    Levels,
+    check_named,
+    horizon_ahead,
+    nbeatsx,
+    only,
+    unread,
+)
 from seedbed.forecasting.backtest import Window
 from seedbed.forecasting.baselines import SeasonalNaiveConfig
 from seedbed.forecasting.calendar import PATTERN
 from seedbed.forecasting.conformal import Calibration
-from seedbed.forecasting.fitting import Fitted, Fitting, Level, score
+from seedbed.forecasting.fitting import Fitted, Fitting, score
 from seedbed.forecasting.forecaster import NBEATSForecasterConfig
 from seedbed.forecasting.held_out import calibrated
 from seedbed.forecasting.infer import describe, infer_frequencies, infer_steps
@@ -35,7 +44,7 @@ from seedbed.forecasting.panels import (
     gather,
     train_and_valid,
 )
-from seedbed.forecasting.panels.checks import OnFault, Sieve, prepare
+from seedbed.forecasting.panels.checks import OF_A_TABLE, Advice, OnFault, Sieve, prepare
 from seedbed.forecasting.saved import Card, columns_of, forecast_table
 from seedbed.forecasting.statistical import StatisticalConfig
 from seedbed.tracking import SilentRun
@@ -67,13 +76,13 @@ TRAINING: Mapping[str, Any] = {
 }
 
 
-class TableOptions(CovariateOptions):
+class TableOptions(CovariateOptions, ColumnOptions):
     """What may be said of a table; what is not, is inferred or a default."""
 
     step: str | None = Field(None, pattern=f"^{PATTERN}$", description="1mo, 1d, 15m ...; 1i of integers")
     horizon: int | None = Field(None, ge=1, description="points to forecast")
     seasonality: int | None = Field(None, ge=1, description="points per season; 1: none")
-    levels: tuple[Level, ...] = Field(
+    levels: Levels = Field(
         (), description="per cent that intervals should hold, [80,95]; calibrated on a backtest"
     )
     gaps: Gaps = "keep"
@@ -104,21 +113,49 @@ def forecast_frame(
     """
     import polars as pl
 
-    chosen = TableOptions.parse(options, "forecast_frame")
-    table = frame if isinstance(frame, pl.DataFrame) else pl.from_pandas(frame)
+    plain = {key: value.tolist() if hasattr(value, "tolist") else value for key, value in options.items()}
+    chosen = TableOptions.parse(plain, "forecast_frame")
+    table = chosen.renamed(as_table(frame), "frame")
     for line in unread(table, chosen.covariates("frame")):
         warnings.warn(f"frame: {line}", stacklevel=2)
     made = forecast_once(table, chosen, where="frame", machine=machine or Machine())
+    forecasts = chosen.restored(made.forecasts)
+    return forecasts if isinstance(frame, pl.DataFrame) else forecasts.to_pandas()
+
+
+def as_table(frame: object) -> "pl.DataFrame":
+    """A pandas or polars frame as a polars one; UserError where it is none, or no table."""
+    import pandas as pd
+    import polars as pl
+
     if isinstance(frame, pl.DataFrame):
-        return made.forecasts
-    return made.forecasts.to_pandas()
+        return frame
+    if not isinstance(frame, pd.DataFrame):
+        raise UserError(f"frame: {type(frame).__name__}, expected a DataFrame of pandas or polars")
+    columns = frame.columns.tolist()
+    twice = next((name for name in columns if columns.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"frame: two columns {twice!r}; keep one")
+    # a column of several types is text, whose faults the checks tell by series and row
+    mixed = {
+        name: column.map(str).where(column.notna(), None)
+        for name, column in frame.items()
+        if column.dtype == object and len({type(value) for value in column.dropna()}) > 1
+    }
+    periods = {
+        name: column.dt.to_timestamp()
+        for name, column in frame.items()
+        if isinstance(column.dtype, pd.PeriodDtype)
+    }
+    named = [name for name in frame.index.names if name is not None and name not in columns]
+    return pl.from_pandas(frame.assign(**mixed, **periods).reset_index(named, drop=not named))
 
 
 def forecast_once(table: "pl.DataFrame", options: TableOptions, *, where: str, machine: Machine) -> Outcome:
     """Infer, check, fit and forecast."""
     import polars as pl
 
-    sieve = Sieve(where, options.on_fault)
+    sieve = Sieve(where, options.on_fault, OF_A_TABLE)
     covariates = options.covariates(where)
     check_named(table, covariates, where)
     not_read = unread(table, covariates)
@@ -212,6 +249,15 @@ def _check_horizon(sets: tuple[SeriesSet, ...], where: str) -> None:
                 f"{where}: the horizon {one.config.horizon} is longer than any series: {one.ids[longest]} "
                 f"has most points, {one.lengths[longest]}; give a smaller one, horizon=N"
             )
+
+
+def saved_advice(frequencies: Mapping[str, FrequencyConfig]) -> Advice:
+    """The step is the saved forecaster's own."""
+    known = ", ".join(f"{name} ({config.step})" for name, config in frequencies.items())
+    return replace(
+        OF_A_TABLE,
+        step=f"leave the series out: the saved forecaster knows {known}; or forecast it without model=",
+    )
 
 
 def matched(

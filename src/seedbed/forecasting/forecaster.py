@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
-from safetensors.torch import load_file
 from torch import Tensor
 
 from seedbed.config import Machine, Strict
@@ -21,11 +20,11 @@ from seedbed.forecasting.losses import Asked, LossName, add_scores, loss_of
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
 from seedbed.forecasting.spreading import Shares
 from seedbed.forecasting.window_training import FrequencySettings
-from seedbed.forecasting.windows import WindowPresentations, Windows
+from seedbed.forecasting.windows import WindowPresentations, Windows, point_scale
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
 from seedbed.models.nbeats import NBEATSConfig
 from seedbed.models.nbeatsx import NBEATSxConfig
-from seedbed.weights import write_weights
+from seedbed.weights import fill, read_tensors, write_weights
 
 FORECAST_WINDOWS = 1 << 15
 """Windows of all members that are computed together when nothing is learned."""
@@ -124,7 +123,7 @@ class EnsembleForecaster(Learner):
         mean. Members that learn a quantile have no part in these; their medians are the intervals' ends,
         never on the wrong side of the forecast.
         """
-        all_MSBH = self.components(windows).double() * windows["scale"][:, None]
+        all_MSBH = self.components(windows).double() * point_scale(windows)[:, None]
         parts_MSBH = all_MSBH[self._middle]
         middle_BH = median(parts_MSBH.sum(1))
         mean_SBH = parts_MSBH.mean(0)
@@ -281,10 +280,11 @@ class NBEATSForecasterConfig(Strict):
 
     def load(self, path: Path, frequency: FrequencyConfig) -> FittedNBEATS:
         """Read what `save` wrote; the file is called by the frequency's name."""
-        weights = load_file(path.with_suffix(".safetensors"))
+        file = path.with_suffix(".safetensors")
+        weights = read_tensors(file)
         own = self.by_frequency.get(path.with_suffix("").name, NBEATSFrequencySettings())
         learner = self.build(frequency, seed=0, facts=facts_in(weights), seasons=own.seasons)
-        learner.load_state_dict(weights)
+        fill(learner, weights, path=file)
         return FittedNBEATS(learner, lookback=self._lookback(frequency), curves=[])
 
     def build(

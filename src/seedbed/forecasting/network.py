@@ -18,7 +18,7 @@ from seedbed.forecasting.fitting import Curve, Fitting, Forecasts
 from seedbed.forecasting.losses import LOSSES, LossName, add_scores
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
 from seedbed.forecasting.window_training import read_weights, train_on_windows
-from seedbed.forecasting.windows import Windows
+from seedbed.forecasting.windows import Windows, point_scale
 from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
 from seedbed.models.windowed import WindowNetwork
 from seedbed.weights import write_weights
@@ -82,7 +82,7 @@ class FittedNetwork:
         values = []
         for first in range(0, len(series), BATCH_SERIES):
             batch = windows.at_end(first, BATCH_SERIES)
-            values.append((self.learner(batch).double() * batch["scale"][:, None]).numpy())
+            values.append((self.learner(batch).double() * point_scale(batch)[:, None]).numpy())
         return Forecasts(np.concatenate(values))
 
     def save(self, path: Path) -> None:

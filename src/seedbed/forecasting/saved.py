@@ -14,6 +14,7 @@ from pydantic import Field
 
 from seedbed.config import Strict, UserError
 from seedbed.forecasting import Forecaster
+from seedbed.forecasting.calendar import Step
 from seedbed.forecasting.calibration_file import read_calibrations, write_calibrations
 from seedbed.forecasting.conformal import Calibration
 from seedbed.forecasting.fitting import Fitted, Forecasts
@@ -28,7 +29,7 @@ from seedbed.forecasting.panels import (
     repeat_ids,
     to_time,
 )
-from seedbed.forecasting.panels.checks import OnFault, Sieve
+from seedbed.forecasting.panels.checks import OF_A_TABLE, OnFault, Sieve
 from seedbed.forecasting.panels.covariates import NO_COVARIATES
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class SavedForecaster:
 
         Without a column `frequency` the forecaster must know only one.
         """
-        return self.forecast_counted(table, sieve=Sieve(where, on_fault), gaps=gaps)[0]
+        return self.forecast_counted(table, sieve=Sieve(where, on_fault, OF_A_TABLE), gaps=gaps)[0]
 
     def forecast_counted(
         self, table: "pl.DataFrame", *, sieve: Sieve, gaps: Gaps
@@ -124,7 +125,10 @@ def load_forecaster(folder: Path) -> SavedForecaster:
     path = folder / CARD
     if not path.is_file():
         raise UserError(f"{path}: no such file; name the folder of a forecast run (models/forecast/<run>)")
-    card = Card.parse(json.loads(path.read_text(encoding="utf-8")), str(path))
+    try:
+        card = Card.parse(json.loads(path.read_text(encoding="utf-8")), str(path))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable as JSON: {error}; copy the whole folder again") from None
     fitted: dict[str, Fitted] = {}
     for name, config in card.frequencies.items():
         weights = folder / WEIGHTS / f"{name}.safetensors"
@@ -142,6 +146,7 @@ def forecast_table(series: SeriesSet, forecasts: Forecasts, *, column: str) -> "
     """
     import polars as pl
 
+    step = Step.parse(series.config.step)
     horizons = np.full(len(series), series.config.horizon)
     cutoffs = np.repeat(series.cutoffs(), horizons)
     columns = {column: forecasts.values_NH}
@@ -151,8 +156,8 @@ def forecast_table(series: SeriesSet, forecasts: Forecasts, *, column: str) -> "
     return pl.DataFrame(
         {
             "unique_id": repeat_ids(series.ids, horizons),
-            "ds": to_time(series.ahead().reshape(-1), series.time),
-            "cutoff": to_time(cutoffs, series.time).rename("cutoff"),
+            "ds": to_time(series.ahead().reshape(-1), series.time, step),
+            "cutoff": to_time(cutoffs, series.time, step).rename("cutoff"),
             "frequency": pl.repeat(series.frequency, len(cutoffs), dtype=pl.String, eager=True),
             **{name: values_NH.reshape(-1) for name, values_NH in columns.items()},
         }

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import Field
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from seedbed.config import Strict, UserError
@@ -13,6 +12,7 @@ from seedbed.forecasting.panels import SeriesSet
 from seedbed.forecasting.windows import WindowPresentations, Windows
 from seedbed.learner import Learner
 from seedbed.training import Training
+from seedbed.weights import fill, read_tensors
 
 VALID_SERIES = 4096
 """Series that are validated at a time."""
@@ -71,4 +71,4 @@ def read_weights(path: Path, learner: nn.Module) -> None:
     file = path.with_suffix(".safetensors")
     if not file.is_file():
         raise UserError(f"{file}: no such file; make the forecast run again: dvc repro")
-    learner.load_state_dict(load_file(file))
+    fill(learner, read_tensors(file), path=file)

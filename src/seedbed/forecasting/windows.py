@@ -112,6 +112,14 @@ class Windows:
         return _take(self._values[:, None], first, self._lookback + self._horizon)[..., 0]
 
 
+def point_scale(windows: dict[str, Tensor]) -> Tensor:
+    """What a point forecast is multiplied with: `scale`, and 0 where the lookback holds nothing but zeros.
+
+    Such a window does not say what its values are counted in, so nothing but 0 follows from it.
+    """
+    return windows["scale"] * (windows["insample"] != 0).any(-1)
+
+
 def _take(rows: Floats, first: Integers, width: int) -> Floats:
     """`width` rows (..., width, C) from row `first` on; where there are none, any."""
     # a plain array over the same memory: what is taken from a np.memmap is slower

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from seedbed.config import Machine, UserError
+from seedbed.config import Interrupted, Machine, UserError
 from seedbed.forecasting.asked import unread, with_future
-from seedbed.forecasting.direct import TableOptions, forecast_once, matched
+from seedbed.forecasting.direct import TableOptions, forecast_once, matched, saved_advice
 from seedbed.forecasting.panels import read_tables
 from seedbed.forecasting.panels.checks import Sieve
 from seedbed.forecasting.panels.tables import find_files
@@ -44,12 +44,13 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
     out = root / (options.out or f"{path.resolve().stem}-forecast")
     files = find_files(path)
     _check_out(out, options, verb)
-    table = _read(path)
+    table = options.renamed(_read(path, options), name)
     if options.future_file is not None:
         if options.model is None and not options.future:
             raise UserError(f"{verb}: future_file= needs its columns' names; add future=[NAME,NAME]")
         named = f"{name}, {options.future_file}"
-        table, name = with_future(table, _read(Path(options.future_file)), where=named), named
+        ahead = options.renamed(_read(Path(options.future_file), options), options.future_file, target=False)
+        table, name = with_future(table, ahead, where=named), named
     staging = out.with_name(f".{out.name}.partial")
     remove(staging)
     staging.mkdir(parents=True)
@@ -61,10 +62,18 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
             forecasts, lines = made.forecasts, made.lines
         else:
             forecasts, lines = _forecast_saved(table, options, where=name)
+        forecasts = options.restored(forecasts)
         target = staging / f"{FORECASTS}{files[0].suffix}"
-        forecasts.write_csv(target) if target.suffix == ".csv" else forecasts.write_parquet(target)
+        if target.suffix == ".csv":
+            zoned = getattr(forecasts.schema[options.time_col], "time_zone", None) is not None
+            forecasts.write_csv(target, datetime_format="%Y-%m-%dT%H:%M:%S%:z" if zoned else None)
+        else:
+            forecasts.write_parquet(target)
         remove(out)
         os.replace(staging, out)
+    except Interrupted:
+        # what training saved lies in a folder of this process
+        raise Interrupted(f"{verb}: stopped, nothing is written; it begins anew") from None
     finally:
         remove(staging)
     for line in lines:
@@ -89,7 +98,7 @@ def _forecast_saved(
             f"forecast {where}: the forecaster of {options.model} has no covariates known ahead; leave "
             "future_file= out"
         )
-    sieve = Sieve(where, options.on_fault)
+    sieve = Sieve(where, options.on_fault, saved_advice(saved.card.frequencies))
     table = matched(table, saved.card.frequencies, sieve=sieve)
     forecasts, counts = saved.forecast_counted(table, sieve=sieve, gaps=options.gaps)
     lines = [f"{counts.series} series by {saved.card.run} of {options.model}", *counts.lines()]
@@ -97,15 +106,16 @@ def _forecast_saved(
     return forecasts.select("unique_id", "ds", *columns_of(saved.card.run, forecasts.columns)), lines
 
 
-def _read(path: Path) -> "pl.DataFrame":
+def _read(path: Path, options: FileOptions) -> "pl.DataFrame":
     import polars as pl
 
-    return pl.concat(read_tables(path, others=None))
+    return pl.concat(read_tables(path, others=None, id_col=options.id_col, time_col=options.time_col))
 
 
 def _check_out(out: Path, options: FileOptions, verb: str) -> None:
     """What is replaced is a folder that this command wrote, and not the forecaster it reads."""
     if options.model is not None and Path(options.model).resolve() == out.resolve():
         raise UserError(f"{verb}: {out.name} holds the saved forecaster; give another folder, out=FOLDER")
-    if out.exists() and not (out.is_dir() and any(out.glob(f"{FORECASTS}.*"))):
+    ours = out.is_dir() and (any(out.glob(f"{FORECASTS}.*")) or not any(out.iterdir()))
+    if out.exists() and not ours:
         raise UserError(f"{verb}: {out} exists and holds no forecasts; give another folder, out=FOLDER")

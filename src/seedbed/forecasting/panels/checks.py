@@ -5,6 +5,7 @@ A fault belongs to a series: who asked to leave faulty series out loses the whol
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from seedbed.config import UserError
@@ -23,11 +24,38 @@ MOST_MISSING = 20
 """Missing points for each row of a file; more are a wrong date or a wrong step, not gaps."""
 
 
+@dataclass(frozen=True)
+class Advice:
+    """What to change where the panel is at fault and not a row: the place is another in each command."""
+
+    step: str
+    gaps: str
+    on_fault: str
+    frequency: str
+    calendar: str
+
+
+OF_A_PANEL = Advice(
+    step="correct panel.frequencies.{frequency}.step",
+    gaps="set panel.gaps to keep",
+    on_fault="set panel.on_fault to leave_out",
+    frequency="remove panel.frequencies.{frequency}",
+    calendar="leave covariates.calendar empty",
+)
+OF_A_TABLE = Advice(
+    step="give the step, step=1mo or the like",
+    gaps="leave gaps= out",
+    on_fault="give on_fault=leave_out",
+    frequency="correct the file",
+    calendar="leave calendar= out",
+)
+
+
 class Sieve:
     """Refuses the first faulty row, or takes out the series it is in; `left_out` counts them by reason."""
 
-    def __init__(self, where: str, on_fault: OnFault) -> None:
-        self.where, self.on_fault = where, on_fault
+    def __init__(self, where: str, on_fault: OnFault, advice: Advice = OF_A_PANEL) -> None:
+        self.where, self.on_fault, self.advice = where, on_fault, advice
         self.left_out: Counter[str] = Counter()
 
     def check(self, table: "pl.DataFrame", wrong: "pl.Expr", reason: str, tell: Tell) -> "pl.DataFrame":
@@ -51,13 +79,20 @@ def check_columns(columns: list[str], frequencies: Mapping[str, FrequencyConfig]
         if column not in columns:
             raise UserError(
                 f"{where}: no column {column!r}; columns: {', '.join(columns)[:200]}; long format has "
-                "unique_id, ds, y and, with several frequencies, frequency"
+                f"unique_id, ds, y and, with several frequencies, frequency{_hint(columns)}"
             )
     if "frequency" not in columns and len(frequencies) > 1:
         raise UserError(
             f"{where}: no column 'frequency', but the panel has {', '.join(frequencies)}; add the column "
             "or keep one frequency"
         )
+
+
+def _hint(columns: list[str]) -> str:
+    """Where the header's names show what happened to the file."""
+    if len(columns) == 1 and any(mark in columns[0] for mark in ";\t|"):
+        return "; the fields of a row are parted by commas"
+    return ""
 
 
 def prepare(table: "pl.DataFrame", sieve: Sieve) -> "pl.DataFrame":
@@ -132,6 +167,8 @@ def check_dates(table: "pl.DataFrame", sieve: Sieve) -> "pl.DataFrame":
             f"{sieve.where}: series {row['unique_id']} row {row['row']}: ds {row['ds']!r} is {time}, "
             "expected dates (2024-01-31), times or integers"
         )
+    if time.is_integer():
+        _refuse_written_dates(table, sieve.where)
     for row in table.filter(pl.col("unique_id").is_null()).head(1).iter_rows(named=True):
         raise UserError(f"{sieve.where}: row {row['row']}: unique_id is empty, expected a name; fill it")
     return sieve.check(
@@ -140,6 +177,23 @@ def check_dates(table: "pl.DataFrame", sieve: Sieve) -> "pl.DataFrame":
         "date empty",
         lambda row: f"series {row['unique_id']} row {row['row']}: ds is empty, expected a date; fill it",
     )
+
+
+def _refuse_written_dates(table: "pl.DataFrame", where: str) -> None:
+    """Integers count steps; 20240131 and 202401 are dates, whose distances are none of steps."""
+    import polars as pl
+
+    number = pl.col("ds")
+    months = number.is_between(1800_01, 2199_12) & (number % 100).is_between(1, 12)
+    days = number.is_between(1800_01_01, 2199_12_31) & (number // 100 % 100).is_between(1, 12)
+    days &= (number % 100).is_between(1, 31)
+    for written in (months, days):
+        if table.select(written.all() & (number.n_unique() > 1)).item():
+            row = table.row(0, named=True)
+            raise UserError(
+                f"{where}: series {row['unique_id']} row {row['row']}: ds {row['ds']} looks like a date, and "
+                "integers count steps; write dates as 2024-01-31"
+            )
 
 
 def _read(texts: "pl.Series", reading: Literal["to_date", "to_datetime"]) -> "pl.Series | None":
@@ -239,13 +293,13 @@ def check_grid(
         "a date off the step",
         lambda row: (
             f"series {row['unique_id']} row {row['row']}: date {show(row['instant'])}, expected "
-            f"{show(row['on_grid'])} or another date at a step of {config.step}; mend the date or correct "
-            f"panel.frequencies.{frequency}.step"
+            f"{show(row['on_grid'])} or another date at a step of {config.step}; mend the date or "
+            f"{sieve.advice.step.format(frequency=frequency)}"
         ),
     )
 
 
-def check_step(table: "pl.DataFrame", frequency: str, config: FrequencyConfig, where: str) -> None:
+def check_step(table: "pl.DataFrame", frequency: str, config: FrequencyConfig, sieve: Sieve) -> None:
     """A step much finer than the dates would make more gaps than series: it is wrong, not the data."""
     import polars as pl
 
@@ -254,16 +308,17 @@ def check_step(table: "pl.DataFrame", frequency: str, config: FrequencyConfig, w
     ).drop_nulls()
     if not strides.height:
         return
+    where, advice = sieve.where, sieve.advice.step.format(frequency=frequency)
     common = int(strides["stride"].mode().min())  # type: ignore[arg-type]
     if common > 1 and not (strides["stride"] == 1).any():
         raise UserError(
             f"{where}: series {strides['unique_id'][0]}: dates are mostly {common} steps of {config.step} "
-            f"apart; correct panel.frequencies.{frequency}.step"
+            f"apart; {advice}"
         )
     if int(strides["stride"].sum()) > MOST_MISSING * (table.height + 1):
         row = strides.sort("stride", descending=True).row(0, named=True)
         raise UserError(
             f"{where}: series {row['unique_id']} row {row['row']}: {row['stride'] - 1} dates are absent "
             f"before it at a step of {config.step}, and most points of the panel would be missing; mend the "
-            f"date or correct panel.frequencies.{frequency}.step"
+            f"date or {advice}"
         )

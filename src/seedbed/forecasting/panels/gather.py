@@ -34,7 +34,7 @@ from seedbed.forecasting.panels.covariate_checks import (
 from seedbed.forecasting.panels.covariates import CovariatesConfig, CovariatesWriter, waves
 from seedbed.forecasting.panels.flat import FlatWriter
 from seedbed.forecasting.panels.rules import MIN_TRAIN, Counts, Rules
-from seedbed.forecasting.panels.series import FrequencyConfig, SeriesSet, show
+from seedbed.forecasting.panels.series import FrequencyConfig, SeriesSet, show, to_instants
 
 if TYPE_CHECKING:
     import polars as pl
@@ -123,7 +123,8 @@ def gather(
         if not gathering.ids:
             lost = sum(sieve.left_out.values())
             why = f" that could be kept ({lost} were left out)" if lost else ""
-            raise UserError(f"{where}: no series is {frequency}{why}; remove panel.frequencies.{frequency}")
+            advice = sieve.advice.frequency.format(frequency=frequency)
+            raise UserError(f"{where}: no series is {frequency}{why}; {advice}")
         one = gathering.set(frequency, rules.frequencies[frequency], time)
         sets.append(_long_enough(one, rules, sieve))
     counts = Counts(
@@ -144,28 +145,27 @@ def _add(table: "pl.DataFrame", gathering: _Gathering, frequency: str, rules: Ru
     step, time = Step.parse(config.step), table.schema["ds"]
     if rules.covariates.calendar and time.is_integer():
         raise UserError(
-            f"{sieve.where}: column ds is {time}, and covariates.calendar tells of dates; leave it empty"
+            f"{sieve.where}: column ds is {time}, and covariates.calendar tells of dates; "
+            f"{sieve.advice.calendar}"
         )
     if step.is_integer != time.is_integer():
         raise UserError(
-            f"{sieve.where}: column ds is {time}, but panel.frequencies.{frequency}.step is {config.step}; "
+            f"{sieve.where}: column ds is {time}, but the step of {frequency} is {config.step}; "
             "dates need a calendar step (1y, 1mo, 1d ...), integers need 1i"
         )
 
     def tell(instant: int) -> str:
-        return show(instant, time)
+        return show(instant, time, step)
 
-    instants = pl.col("ds") if time.is_integer() else pl.col("ds").cast(pl.Datetime("us"))
     # A stable sort by series keeps the file's order of dates, which is then checked, not mended.
-    table = table.with_columns(instants.cast(pl.Int64).alias("instant")).sort(
-        "unique_id", maintain_order=True
-    )
+    instants = to_instants(pl.col("ds"), time, step).alias("instant")
+    table = table.with_columns(instants).sort("unique_id", maintain_order=True)
     table = _place(check_order(table, sieve, tell), step)
     table = check_grid(table, step, sieve, show=tell, frequency=frequency, config=config)
     if not table.height:
         return
     table, ahead = split_ahead(table, rules.covariates, config.horizon)
-    check_step(table, frequency, config, sieve.where)
+    check_step(table, frequency, config, sieve)
     if rules.gaps == "refuse":
         table = _refuse_gaps(table, step, config, sieve, time)
     table = check_known(table, rules.covariates, sieve)
@@ -230,7 +230,7 @@ def _refuse_gaps(
         "a gap",
         lambda row: (
             f"series {row['unique_id']} row {row['row']}: y is missing; fill the gap, cut the series at it "
-            "or set panel.gaps to keep"
+            f"or {sieve.advice.gaps}"
         ),
     )
     ahead = pl.col("place") - pl.col("place").shift().over("unique_id")
@@ -241,9 +241,9 @@ def _refuse_gaps(
         start, anchor = (np.asarray([own[name][0]]) for name in ("instant", "anchor"))
         expected = step.at(start, anchor, np.asarray([int(str(before)) + 1]))
         return (
-            f"series {row['unique_id']} row {row['row']}: date {show(row['instant'], time)}, expected "
-            f"{show(int(expected[0]), time)} at a step of {config.step}; mend the date, fill the gap or set "
-            "panel.gaps to keep"
+            f"series {row['unique_id']} row {row['row']}: date {show(row['instant'], time, step)}, expected "
+            f"{show(int(expected[0]), time, step)} at a step of {config.step}; mend the date, fill the gap "
+            f"or {sieve.advice.gaps}"
         )
 
     return sieve.check(table, ahead > 1, "a gap", tell)
@@ -271,7 +271,7 @@ def _long_enough(one: SeriesSet, rules: Rules, sieve: Sieve) -> SeriesSet:
             + (f", {history[first]} known before the test part" if one.lengths[first] >= needed else "")
             + f"; the horizon {one.config.horizon} of {one.frequency} needs at least {needed}: the test part "
             f"and {MIN_TRAIN} to learn from ({short.size} such series); shorten the horizon, leave the "
-            "series out or set panel.on_fault to leave_out"
+            f"series out or {sieve.advice.on_fault}"
         )
     sieve.left_out["too short"] += int(short.size)
     return one.take(np.setdiff1d(np.arange(len(one)), short))

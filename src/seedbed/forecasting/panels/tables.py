@@ -1,5 +1,6 @@
 """Files of series: CSV and Parquet, one file or a folder of them, as tables of whole series."""
 
+import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,9 @@ def find_files(path: Path) -> list[Path]:
     return [path]
 
 
-def read_tables(path: Path, *, others: Sequence[str] | None = ()) -> Iterator["pl.DataFrame"]:
+def read_tables(
+    path: Path, *, others: Sequence[str] | None = (), id_col: str = "unique_id", time_col: str = "ds"
+) -> Iterator["pl.DataFrame"]:
     """The rows of a file or folder; of large Parquet files in pieces of whole series by name.
 
     Of Parquet files the columns of long format and `others` are read; None: every column there is.
@@ -44,30 +47,48 @@ def read_tables(path: Path, *, others: Sequence[str] | None = ()) -> Iterator["p
     files = find_files(path)
     try:
         if files[0].suffix == ".csv":
-            yield read_csv(files)
+            yield read_csv(files, id_col=id_col, time_col=time_col)
         else:
             yield from _pieces(files, others)
     except _unreadable() as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{path}: not readable as {files[0].suffix[1:]}: {reason}") from None
+        raise UserError(f"{path}: not readable as {files[0].suffix[1:]}: {_reason(error, files)}") from None
 
 
-def read_csv(files: list[Path], **options: Any) -> "pl.DataFrame":
-    """Dates are recognised as dates; faults are looked for over the whole of each file."""
+def read_csv(
+    files: list[Path], *, id_col: str = "unique_id", time_col: str = "ds", **options: Any
+) -> "pl.DataFrame":
+    """Names are text, even of digits, dates are dates; faults are looked for over the whole of each file."""
     import polars as pl
 
+    if len(files) > 1:
+        _check_alike(files)
     # Whole-file inference: a stray word in the last row must reach our check, which names the row.
     parts = [
         pl.read_csv(
             file,
             try_parse_dates=True,
             infer_schema_length=None,
-            schema_overrides={"unique_id": pl.String},
+            schema_overrides={id_col: pl.String},
             **options,
         )
         for file in files
     ]
-    return pl.concat(parts, how="vertical_relaxed").with_row_index("row", offset=1)
+    table = pl.concat([part.select(parts[0].columns) for part in parts], how="vertical_relaxed")
+    if getattr(table.schema.get(time_col), "time_zone", None) and (zone := _zone(files, time_col)):
+        table = table.with_columns(pl.col(time_col).dt.convert_time_zone(zone))
+    return table.with_row_index("row", offset=1)
+
+
+def _zone(files: list[Path], time_col: str) -> str | None:
+    """The zone of dates that are all written with one offset of whole hours; polars reads them as UTC."""
+    import polars as pl
+
+    texts = [pl.read_csv(file, columns=[time_col], schema_overrides={time_col: pl.String}) for file in files]
+    offsets = pl.concat(texts).to_series().drop_nulls().str.extract(r"([+-]\d\d):?00\s*$").unique()
+    if len(offsets) != 1 or offsets[0] is None:
+        return None
+    hours = int(offsets[0])
+    return f"Etc/GMT{-hours:+d}" if hours else None  # POSIX counts westward
 
 
 def _pieces(files: list[Path], others: Sequence[str] | None) -> Iterator["pl.DataFrame"]:
@@ -92,6 +113,40 @@ def _pieces(files: list[Path], others: Sequence[str] | None) -> Iterator["pl.Dat
     for part in counts.with_columns(piece.alias("piece")).drop_nulls("unique_id").partition_by("piece"):
         low, high = pl.lit(part["unique_id"][0]), pl.lit(part["unique_id"][-1])
         yield lazy.filter(pl.col("unique_id").is_between(low, high)).collect(engine="streaming")
+
+
+def _check_alike(files: list[Path]) -> None:
+    """The files of a folder have the same columns, in any order."""
+    import polars as pl
+
+    headers = [pl.read_csv(file, n_rows=0, infer_schema=False).columns for file in files]
+    for file, header in zip(files, headers, strict=True):
+        if sorted(header) != sorted(headers[0]):
+            raise UserError(
+                f"{file}: columns {', '.join(header)[:200]}, but {files[0].name} has "
+                f"{', '.join(headers[0])[:200]}; give the files of a folder the same columns"
+            )
+
+
+def _reason(error: BaseException, files: list[Path]) -> str:
+    """What is wrong with the files, and with polars' words where they do not say what to do."""
+    reason = str(error).strip().splitlines()[0]
+    if "utf-8" in reason:
+        return f"{reason}; save it as UTF-8 (a spreadsheet calls it CSV UTF-8)"
+    if "more fields" in reason and (place := _too_wide(files)):
+        return place
+    return reason
+
+
+def _too_wide(files: list[Path]) -> str | None:
+    for file in files:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            rows = csv.reader(lines)
+            width = len(next(rows, []))
+            for number, row in enumerate(rows, 1):
+                if len(row) > width:
+                    return f"row {number} has {len(row)} fields, the header {width}; mend the row"
+    return None
 
 
 def _unreadable() -> tuple[type[BaseException], ...]:
