@@ -12,6 +12,7 @@ from pydantic import Field
 from seedbed import metrics
 from seedbed.config import Machine
 from seedbed.forecasting.panels import SeriesSet
+from seedbed.forecasting.panels.pieces import in_pieces
 from seedbed.tracking import Run
 from seedbed.training import Training
 
@@ -57,6 +58,11 @@ class Fitted(Protocol):
     def save(self, path: Path) -> None:
         """Write what was learned to `path`.safetensors; nothing when nothing was."""
         ...
+
+
+def forecast_values(fitted: Fitted, series: SeriesSet) -> Floats:
+    """The point forecasts (N, H) alone, some series at a time: the components of all are never there."""
+    return np.concatenate([fitted.forecast(piece).values_NH for _, piece in in_pieces(series)])
 
 
 def score(forecast_NH: Floats, actual: SeriesSet, *, history: SeriesSet) -> dict[str, float]:

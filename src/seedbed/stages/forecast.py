@@ -16,7 +16,7 @@ from seedbed.forecasting import ForecastRecipe
 from seedbed.forecasting.backtest import Window, backtest, cross_validation
 from seedbed.forecasting.backtest import scores as backtest_scores
 from seedbed.forecasting.conformal import Calibration, calibrate
-from seedbed.forecasting.fitting import Curve, Fitted, Fitting, score
+from seedbed.forecasting.fitting import Curve, Fitted, Fitting, forecast_values, score
 from seedbed.forecasting.panels import SeriesSet
 from seedbed.forecasting.panels.pieces import in_pieces
 from seedbed.forecasting.saved import Card, forecast_table, save_forecaster
@@ -59,7 +59,7 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
                     else None
                 )
                 if first is not None:
-                    scores[name] = score(first.forecast(train).values_NH, valid, history=train)
+                    scores[name] = score(forecast_values(first, train), valid, history=train)
                     child.log_metrics({f"valid/{key}": value for key, value in scores[name].items()})
                     curves[name] = first.curves
                     fitted[name] = first

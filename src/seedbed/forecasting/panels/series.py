@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from seedbed.config import Strict
+from seedbed.data.flat import FlatWriter
 from seedbed.forecasting.calendar import PATTERN, Instants, Step
 from seedbed.forecasting.panels.covariates import Covariates
-from seedbed.forecasting.panels.flat import FlatWriter
 
 if TYPE_CHECKING:
     import polars as pl
 
-COPIED_POINTS = 1 << 21
+COPIED_POINTS = 1 << 20
 """Points that a cut copies at a time: bounds the memory of cutting a set that lies on disk."""
 
 
