@@ -1,5 +1,6 @@
 """Panels from file to tables: memory holds a piece and a few numbers a series, however many series there are."""
 
+import gc
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +15,16 @@ import pytest
 from seedbed.config import Machine
 from seedbed.corpora import TestSplit
 from seedbed.evaluation import EvaluateRecipe
-from seedbed.evaluation.assess import assess_panel
 from seedbed.forecasting import ForecastRecipe
+from seedbed.forecasting.baselines import FittedBaseline
+from seedbed.forecasting.fitting import Forecasts
+from seedbed.forecasting.panels import SeriesSet
 from seedbed.stages import evaluate_panels, forecast
 from seedbed.tracking import SilentRun
 from seedbed.workspace import Workspace, artifact
 
-POINTS, HORIZON, FEW, MANY = 600, 200, 15, 90
+POINTS, HORIZON, FEW, MANY = 700, 200, 15, 90
+PIECE = 5 * POINTS
 RUN = "naive-mine"
 RECIPE = ForecastRecipe.parse(
     {
@@ -48,7 +52,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(forecast, "open_run", open_run)
     bounds: dict[str, int] = {
-        "forecasting.panels.pieces.PIECE_POINTS": 5 * POINTS,
+        "forecasting.panels.pieces.PIECE_POINTS": PIECE,
         "forecasting.panels.tables.PIECE_ROWS": 5 * POINTS,
         "forecasting.panels.series.COPIED_POINTS": 5 * POINTS,
         "data.spool.ROWS_IN_MEMORY": 5 * HORIZON,
@@ -93,22 +97,19 @@ def write(root: Path, count: int) -> None:
     ).write_parquet(folder / "series.parquet", row_group_size=5 * POINTS)
 
 
-def judge(root: Path) -> Any:
+def score(root: Path) -> None:
     lock: Any = SimpleNamespace(forecast={RUN: RECIPE})
-    evaluation = workspace(root, "evaluate", "report")
-    [(panel, runs, backtests)] = evaluate_panels.scored_panels(
-        evaluation, JUDGED, lock, TestSplit(opened_by="a test")
-    )
-    return runs, assess_panel(
-        runs, panel.history_of([]), JUDGED, backtests=backtests, horizons={"counted": HORIZON}
-    )
+    there = workspace(root, "evaluate", "report")
+    [(_, runs, backtests)] = evaluate_panels.scored_panels(there, JUDGED, lock, TestSplit(opened_by="a test"))
+    assert len(runs) == 3 and len(backtests) == 3 and all(run.points.intervals for run in runs[:1])
 
 
 def most_bytes(root: Path, count: int) -> tuple[int, int]:
-    """The most that Python and NumPy hold in the stage forecast, and in the panels' part of evaluate."""
+    """The most that Python and NumPy hold in the stage forecast, and while evaluate scores the panel."""
     write(root, count)
     found = []
-    for stage in (lambda: forecast.run(workspace(root, "forecast", RUN), RECIPE), lambda: judge(root)):
+    for stage in (lambda: forecast.run(workspace(root, "forecast", RUN), RECIPE), lambda: score(root)):
+        gc.collect()
         tracemalloc.start()
         try:
             stage()
@@ -119,11 +120,24 @@ def most_bytes(root: Path, count: int) -> tuple[int, int]:
 
 
 def test_memory_does_not_hold_the_panel(tmp_path: Path) -> None:
-    """Beyond the first few series each adds less than a horizon of numbers, where three forecasters' points,
-    two intervals and two windows of a backtest are twenty of them, and its own past is five."""
+    """Beyond the first few series each adds less than two horizons of numbers: its own past has two and a half of them,
+    the points of three forecasters and of their intervals ten, two windows of a backtest twelve."""
     most_bytes(tmp_path / "warm", FEW)
     few, many = most_bytes(tmp_path / "few", FEW), most_bytes(tmp_path / "many", MANY)
     for stage, before, after in zip(("forecast", "evaluate"), few, many, strict=True):
         each = (after - before) / (MANY - FEW)
-        print(stage, before, after, each)
-        assert each < 8 * HORIZON, f"{stage}: {each:.0f} bytes for each series"
+        assert each < 2 * 8 * HORIZON, f"{stage}: {each:.0f} bytes for each series"
+
+
+def test_a_forecaster_never_meets_more_than_a_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither to be scored on the valid part nor in the backtest, the test part or beside others' forecasts."""
+    asked: list[int] = []
+    forecast_of = FittedBaseline.forecast
+
+    def counted(self: FittedBaseline, series: SeriesSet) -> Forecasts:
+        asked.append(len(series.values))
+        return forecast_of(self, series)
+
+    monkeypatch.setattr(FittedBaseline, "forecast", counted)
+    most_bytes(tmp_path, FEW)
+    assert len(asked) > 4 * FEW * (POINTS - 2 * HORIZON) / PIECE and max(asked) <= PIECE
