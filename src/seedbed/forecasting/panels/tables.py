@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 SUFFIXES = (".csv", ".parquet")
-PIECE_ROWS = 1 << 20
+PIECE_ROWS = 1 << 19
 """Rows of a Parquet panel in memory at a time, about 300 bytes each while they are checked. A CSV file is
 read whole: make a large one Parquet."""
 COLUMNS = ("unique_id", "ds", "y", "frequency")
