@@ -1,6 +1,8 @@
 """Panels: parts without leakage, gaps kept, and every fault as one line with series and row, or counted."""
 
 import datetime
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +250,23 @@ def test_on_disk_a_panel_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert isinstance(b.values, np.memmap) and not b.values.flags.writeable
     assert there.test(KEY).equals(here.test(KEY))
     assert list((tmp_path / "scratch").iterdir()) == [], "its files have no names: nothing stays behind"
+
+
+def test_a_table_is_gone_before_the_next_is_read() -> None:
+    """Else two pieces of a large file are in memory."""
+    alive: list[weakref.ref[pl.DataFrame]] = []
+
+    def tables() -> Iterator[pl.DataFrame]:
+        for number in range(3):
+            assert all(one() is None for one in alive)
+            made = rows(f"y{number}", "yearly", [float(i) for i in range(8)])
+            alive.append(weakref.ref(made))
+            yield made
+            del made
+
+    rules = Rules({"yearly": FrequencyConfig.parse(FREQUENCIES["yearly"], "frequencies")})
+    [one], counts = gather(tables(), rules, sieve=Sieve("a test", "refuse"))
+    assert len(alive) == len(one) == counts.series == 3
 
 
 def test_a_folder_of_files_is_one_panel(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from seedbed.workspace import remove
 if TYPE_CHECKING:
     import polars as pl
 
-ROWS_IN_MEMORY = 1 << 18
+ROWS_IN_MEMORY = 1 << 17
 ROW_GROUP = 1 << 17
 
 

@@ -69,14 +69,16 @@ def ranks(runs: Sequence[Forecasted], *, scope: str, frequency: str | None, conf
 
 def tests(a: Forecasted, b: Forecasted, *, scope: str, frequency: str | None) -> list[Test]:
     """Of the mean over the horizon, and within one frequency of each step ahead."""
-    points_a, points_b = a.points_within(frequency), b.points_within(frequency)
-    scale_N1 = points_a.scale_N[:, None]
-    loss_a, loss_b = (np.abs(p.actual_NH - p.forecast_NH) / scale_N1 for p in (points_a, points_b))
     whole = a.within(frequency)["mase"].to_numpy() - b.within(frequency)["mase"].to_numpy()
     made = [Test(scope, a.forecaster, b.forecaster, 0, diebold_mariano(whole))]
     if frequency is not None:
-        for step, difference_N in enumerate((loss_a - loss_b).T):
-            made.append(Test(scope, a.forecaster, b.forecaster, step + 1, diebold_mariano(difference_N)))
+        sides = a.points_within(frequency), b.points_within(frequency)
+        for step in range(sides[0].actual_NH.shape[1]):
+            loss_a, loss_b = (
+                np.abs(one.actual_NH[:, step] - one.forecast_NH[:, step]) / sides[0].scale_N for one in sides
+            )
+            found = diebold_mariano(loss_a - loss_b)
+            made.append(Test(scope, a.forecaster, b.forecaster, step + 1, found))
     return made
 
 

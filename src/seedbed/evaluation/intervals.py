@@ -77,15 +77,17 @@ def proportion(hits: int, n: int, *, confidence: float) -> Estimate:
     return Estimate(hits / n, low, high, n, how="beta")
 
 
-def bootstrap(statistic: Statistic, n: int, *, resamples: int, seed: int) -> Draws:
+def bootstrap(
+    statistic: Statistic, n: int, *, resamples: int, seed: int, numbers: int = CHUNK_NUMBERS
+) -> Draws:
     """Score `resamples` resamples of `n` examples, with replacement.
 
     The resamples are a function of (seed, n) alone: two models scored on the same examples meet
-    the same resamples, which is what makes their difference a paired one.
+    the same resamples, which is what makes their difference a paired one. `numbers`: most weights at once.
     """
     rng = np.random.default_rng([seed, n])
     values_SM = statistic(np.ones((1, n)))[0]
-    rows = max(1, min(resamples, CHUNK_NUMBERS // n))
+    rows = max(1, min(resamples, numbers // n))
     parts = []
     for first in range(0, resamples, rows):
         count = min(rows, resamples - first)

@@ -67,10 +67,15 @@ def compare_origins(
     for (found,), part in sorted(both.partition_by("frequency", as_dict=True).items()):
         frequency = str(found)
         overlap = ceil(horizons[frequency] / min(a.steps[frequency], b.steps[frequency]))
-        ids, statistics, ps, counts = [], [], [], []
-        for one in part.sort("unique_id", "cutoff").partition_by("unique_id", maintain_order=True):
-            made = diebold_mariano((one["error"] - one["error_b"]).to_numpy(), horizon=overlap)
-            ids.append(str(one["unique_id"][0]))
+        part = part.sort("unique_id", "cutoff")
+        difference_T = (part["error"] - part["error_b"]).to_numpy()
+        # one table for each of many series would take more memory than all their errors
+        lengths = part["unique_id"].rle().struct.field("len").to_numpy()
+        ends = np.cumsum(lengths, dtype=np.int64)
+        ids = part["unique_id"].gather(ends - 1).to_list()
+        statistics, ps, counts = [], [], []
+        for first, last in zip(ends - lengths, ends, strict=True):
+            made = diebold_mariano(difference_T[first:last], horizon=overlap)
             statistics.append(made.statistic)
             ps.append(made.p)
             counts.append(made.n)

@@ -6,14 +6,16 @@ Shape legend: N series, H points of the longest horizon (nan past a shorter one)
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from seedbed import metrics
 from seedbed.config import UserError
+from seedbed.data.flat import take_rows
 from seedbed.evaluation.intervals import Draws, Floats, bootstrap
 
 ALL = "all"
@@ -22,6 +24,8 @@ ERRORS = ("smape", "mase", "mape", "rmsse")
 FREQUENCIES = ("yearly", "quarterly", "monthly", "weekly", "daily", "hourly")
 KEYS = ("unique_id", "ds")
 OTHER_COLUMNS = ("unique_id", "ds", "cutoff", "frequency", "y")
+NUMBERS = 1 << 20
+"""Most numbers of a panel's series in memory at a time, weights of a bootstrap or points: 8 MB."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +37,40 @@ class Points:
     scale_N: Floats
     intervals: Mapping[int, tuple[Floats, Floats]]
     """By level the low and the high end (N, H), nan where a series has none."""
+    folder: Path | None = None
+    """Where points of some of the series lie on disk; None: in memory."""
+
+    def __len__(self) -> int:
+        return len(self.scale_N)
 
     def of(self, kept: Sequence[bool]) -> "Points":
         """Some of the series."""
-        rows = np.asarray(kept, bool)
+        rows = np.flatnonzero(kept)
+        if len(rows) == len(self):
+            return self
+
+        def some(points_NH: Floats) -> Floats:
+            return take_rows(points_NH, rows, self.folder)
+
         return Points(
-            self.actual_NH[rows],
-            self.forecast_NH[rows],
+            some(self.actual_NH),
+            some(self.forecast_NH),
             self.scale_N[rows],
-            {level: (low[rows], high[rows]) for level, (low, high) in self.intervals.items()},
+            {level: (some(low), some(high)) for level, (low, high) in self.intervals.items()},
+            self.folder,
         )
+
+    def blocks(self) -> Iterator["Points"]:
+        """All series in order, some at a time."""
+        together = max(1, NUMBERS // (self.actual_NH.shape[1] * (2 + 2 * len(self.intervals))))
+        for first in range(0, len(self), together):
+            rows = slice(first, first + together)
+            yield Points(
+                self.actual_NH[rows],
+                self.forecast_NH[rows],
+                self.scale_N[rows],
+                {level: (low[rows], high[rows]) for level, (low, high) in self.intervals.items()},
+            )
 
 
 @dataclass(frozen=True)
@@ -219,5 +247,5 @@ def draw(
     names = ERRORS if naive2 is None else (*ERRORS, "owa")
     counts = {name: int(defined_NM[:, i].sum()) for i, name in enumerate(ERRORS)}
     counts["owa"] = counts["mase"]
-    draws = bootstrap(score, own.height, resamples=resamples, seed=seed)
+    draws = bootstrap(score, own.height, resamples=resamples, seed=seed, numbers=NUMBERS)
     return names, draws, {name: counts[name] for name in names}

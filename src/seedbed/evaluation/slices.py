@@ -4,13 +4,15 @@ Every number is a mean over series with its bootstrap interval, but coverage at 
 series, which has that of its Beta posterior. Shape legend: N series, H horizon, M columns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
 
 from seedbed import metrics
+from seedbed.data.flat import FlatWriter
 from seedbed.evaluation.intervals import (
     Estimate,
     Floats,
@@ -19,7 +21,7 @@ from seedbed.evaluation.intervals import (
     of_defined,
     proportion,
 )
-from seedbed.evaluation.series import ALL, Forecasted, Points, mean_statistic, means
+from seedbed.evaluation.series import ALL, NUMBERS, Forecasted, Points, mean_statistic, means
 
 LENGTHS = 4
 """Groups of series by length of history, as even as ties allow."""
@@ -49,14 +51,25 @@ class Sampling:
     resamples: int
     seed: int
 
-    def means(self, columns: Sequence[Floats]) -> list[Estimate]:
-        """Of each column of values by series (nan: undefined) its mean, with interval and count."""
+    def means(self, columns: Iterable[Floats]) -> list[Estimate]:
+        """Of each column of values by series (nan: undefined) its mean, with interval and count.
+
+        As many columns are taken at a time as `NUMBERS` holds.
+        """
+        rest, made = iter(columns), []
+        for first in rest:
+            others = islice(rest, max(0, NUMBERS // max(1, len(first)) - 1))
+            made += self._means([first, *others])
+        return made
+
+    def _means(self, columns: Sequence[Floats]) -> list[Estimate]:
         filled_NM, defined_NM = mean_statistic(np.column_stack(columns))
         draws = bootstrap(
             lambda weights_BN: means(weights_BN, filled_NM, defined_NM)[:, None],
             len(filled_NM),
             resamples=self.resamples,
             seed=self.seed,
+            numbers=NUMBERS,
         )
         made = estimates(draws, confidence=self.confidence, seed=self.seed)
         return [
@@ -88,14 +101,22 @@ Row = tuple[By, int, str, int, Estimate]
 
 
 def _by_horizon(points: Points, sampling: Sampling) -> list[Row]:
-    known = np.flatnonzero(~np.isnan(points.actual_NH).all(0))
-    relative_NH = metrics.smape_points(points.actual_NH, points.forecast_NH)[:, known]
-    scaled_NH = (np.abs(points.actual_NH - points.forecast_NH) / points.scale_N[:, None])[:, known]
-    made = sampling.means([*relative_NH.T, *scaled_NH.T])
+    known = _known(points.actual_NH)
+
+    def columns() -> Iterator[Floats]:
+        for step in known:
+            yield metrics.smape_points(points.actual_NH[:, step], points.forecast_NH[:, step])
+        for step in known:
+            yield np.abs(points.actual_NH[:, step] - points.forecast_NH[:, step]) / points.scale_N
+
+    made = sampling.means(columns())
     names = [(step, metric) for metric in ("smape", "mase") for step in known]
-    return [
-        ("horizon", int(step) + 1, metric, 0, one) for (step, metric), one in zip(names, made, strict=True)
-    ]
+    return [("horizon", step + 1, metric, 0, one) for (step, metric), one in zip(names, made, strict=True)]
+
+
+def _known(points_NH: Floats) -> list[int]:
+    """The steps at which any series has a value."""
+    return [step for step in range(points_NH.shape[1]) if not np.isnan(points_NH[:, step]).all()]
 
 
 def _by_length(run: Forecasted, frequency: str, lengths: Floats, sampling: Sampling) -> list[Row]:
@@ -114,27 +135,39 @@ def _by_length(run: Forecasted, frequency: str, lengths: Floats, sampling: Sampl
 def _intervals(points: Points, sampling: Sampling) -> list[Row]:
     rows: list[Row] = []
     for level, (low_NH, high_NH) in points.intervals.items():
-        ends = {"low": low_NH, "high": high_NH}
-        score_N = metrics.interval_score(points.actual_NH, **ends, level=level / 100) / points.scale_N
-        width_N = metrics.forecasts.mean_known(high_NH - low_NH) / points.scale_N
-        covered_N = metrics.coverage(points.actual_NH, **ends)
-        for metric, estimate in zip(
-            ("coverage", "msis", "width"), sampling.means([covered_N, score_N, width_N]), strict=True
-        ):
+        made = sampling.means(np.concatenate(parts) for parts in zip(*_of_level(points, level), strict=True))
+        for metric, estimate in zip(("coverage", "msis", "width"), made, strict=True):
             rows.append(("level", 0, metric, level, estimate))
-        inside_NH = metrics.quantiles.inside(points.actual_NH, **ends)
-        for step, inside_N in enumerate(inside_NH.T):
+        for step, actual_N in enumerate(points.actual_NH.T):
+            inside_N = metrics.quantiles.inside(actual_N, low=low_NH[:, step], high=high_NH[:, step])
             known = inside_N[~np.isnan(inside_N)]
             if known.size:
                 share = proportion(int(known.sum()), known.size, confidence=sampling.confidence)
                 rows.append(("horizon", step + 1, "coverage", level, share))
     if points.intervals:
-        crps_NH = _crps(points)
-        steps = np.flatnonzero(~np.isnan(crps_NH).all(0))
-        whole, *each = sampling.means([metrics.forecasts.mean_known(crps_NH), *crps_NH[:, steps].T])
+        writer, scored = FlatWriter(points.folder), []
+        for block in points.blocks():
+            crps_NH = _crps(block)
+            scored.append(metrics.forecasts.mean_known(crps_NH))
+            writer.append(crps_NH.reshape(-1))
+        crps_NH = np.asarray(writer.finish()).reshape(points.actual_NH.shape)
+        steps = _known(crps_NH)
+        whole, *each = sampling.means([np.concatenate(scored), *(crps_NH[:, step] for step in steps)])
         rows.append(("level", 0, "crps", 0, whole))
-        rows += [("horizon", int(step) + 1, "crps", 0, one) for step, one in zip(steps, each, strict=True)]
+        rows += [("horizon", step + 1, "crps", 0, one) for step, one in zip(steps, each, strict=True)]
     return rows
+
+
+def _of_level(points: Points, level: int) -> Iterator[tuple[Floats, Floats, Floats]]:
+    """Share covered, interval score and width of each series, some series at a time."""
+    for block in points.blocks():
+        low_NH, high_NH = block.intervals[level]
+        yield (
+            metrics.coverage(block.actual_NH, low=low_NH, high=high_NH),
+            metrics.interval_score(block.actual_NH, low=low_NH, high=high_NH, level=level / 100)
+            / block.scale_N,
+            metrics.forecasts.mean_known(high_NH - low_NH) / block.scale_N,
+        )
 
 
 def _crps(points: Points) -> Floats:

@@ -87,20 +87,20 @@ def write(findings: Findings, out: Path) -> None:
     _csv(out / "tables/diebold_mariano_shares.csv", shared, SHARE)
     won = [table for panel in findings.panels for table in panel.wins]
     if won:
-        pl.concat(won).write_parquet(out / "tables/wins.parquet", statistics=False)
+        write_table(pl.concat(won), out / "tables/wins.parquet", statistics=False)
     _csv(out / "tables/drops.csv", drop_rows(findings), ("corpus", "reason", "documents"))
     for table, evidence_rows in evidence.evidence_rows(findings).items():
         _csv(out / f"tables/{table}.csv", evidence_rows, evidence.COLUMNS[table])
     _csv(out / "plots/curves.csv", curve_rows(findings), ("verb", "run", "part", "step", "metric", "value"))
     series = [
-        r.forecasts.errors.with_columns(
+        r.forecasts.errors.lazy().with_columns(
             pl.lit(r.forecasts.panel).alias("panel"), pl.lit(r.forecasts.forecaster).alias("forecaster")
         )
         for p in findings.panels
         for r in p.results
     ]
     if series:
-        pl.concat(series).write_csv(out / "tables/series.csv")
+        pl.concat(series).sink_csv(out / "tables/series.csv")
     _csv(out / "plots/forecasts.csv", shown_rows(findings), ("panel", "unique_id", "ds", "name", "value"))
     taken: set[str] = set()
     for results in findings.tasks.values():

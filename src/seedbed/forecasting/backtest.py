@@ -8,7 +8,7 @@ forecasts from each.
 A series with fewer than two known points before a cutoff is not in that window, nor are rows of it there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,12 @@ from pydantic import Field
 from seedbed.config import Strict, UserError
 from seedbed.forecasting.fitting import Fitted, Forecasts, score
 from seedbed.forecasting.panels import MIN_TRAIN, SeriesSet
+from seedbed.forecasting.panels.pieces import in_pieces
 
 if TYPE_CHECKING:
     import polars as pl
 
+ORDER = ("unique_id", "cutoff", "ds")
 FitAt = Callable[[SeriesSet, int], Fitted]
 """Fits on series that end at a cutoff; the number is how many points of each follow it."""
 
@@ -45,11 +47,34 @@ class Window:
     forecasts: Forecasts
 
 
+@dataclass(frozen=True)
+class Origin:
+    """A window before its forecasts are made: what they are made by, what was known, what came."""
+
+    fitted: Fitted
+    history: SeriesSet
+    actual: SeriesSet
+
+    def window(self) -> Window:
+        return Window(self.history, self.actual, self.fitted.forecast(self.history))
+
+    def pieces(self) -> Iterator[Window]:
+        """The window in parts, some series at a time."""
+        for numbers, history in in_pieces(self.history):
+            whole = len(history) == len(self.history)
+            actual = self.actual if whole else self.actual.part(numbers)
+            yield Origin(self.fitted, history, actual).window()
+
+
 def backtest(series: SeriesSet, config: BacktestConfig, *, fit: FitAt) -> list[Window]:
     """The windows from the earliest to the last; UserError where no series is long enough for one."""
+    return [origin.window() for origin in origins(series, config, fit=fit)]
+
+
+def origins(series: SeriesSet, config: BacktestConfig, *, fit: FitAt) -> Iterator[Origin]:
+    """The windows of `backtest` one after the other, without their forecasts."""
     horizon = series.config.horizon
     step = config.step or horizon
-    windows: list[Window] = []
     fitted: Fitted | None = None
     for number in reversed(range(config.windows)):
         behind = horizon + number * step
@@ -58,8 +83,7 @@ def backtest(series: SeriesSet, config: BacktestConfig, *, fit: FitAt) -> list[W
         if fitted is None or config.refit:
             fitted = fit(history, behind)
         actual = whole.without_last(behind - horizon).last(horizon)
-        windows.append(Window(history, actual, fitted.forecast(history)))
-    return windows
+        yield Origin(fitted, history, actual)
 
 
 def _long_enough(series: SeriesSet, behind: int, number: int) -> SeriesSet:
@@ -80,20 +104,28 @@ def cross_validation(windows: Sequence[Window], *, column: str) -> "pl.DataFrame
     """
     import polars as pl
 
+    return pl.concat([window_table(window, column=column) for window in windows]).sort(ORDER)
+
+
+def window_table(window: Window, *, column: str) -> "pl.DataFrame":
+    """One window's part of `cross_validation`."""
+    import polars as pl
+
     from seedbed.forecasting.saved import forecast_table
 
-    tables = [
-        forecast_table(window.history, window.forecasts, column=column).insert_column(
-            3, pl.Series("y", window.actual.values)
-        )
-        for window in windows
-    ]
-    return pl.concat(tables).sort("unique_id", "cutoff", "ds")
+    table = forecast_table(window.history, window.forecasts, column=column)
+    return table.insert_column(3, pl.Series("y", window.actual.values))
 
 
 def scores(windows: Sequence[Window]) -> dict[str, float]:
     """sMAPE and MASE, means over windows of what `score` gives for each."""
-    each = [score(window.forecasts.values_NH, window.actual, history=window.history) for window in windows]
+    return mean_scores(
+        [score(window.forecasts.values_NH, window.actual, history=window.history) for window in windows]
+    )
+
+
+def mean_scores(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Means over windows, of those that have a score."""
     return {
         name: float(np.mean([one[name] for one in each if name in one]))
         for name in ("smape", "mase")

@@ -47,9 +47,15 @@ class Calibration(Strict):
 
 def calibrate(windows: Sequence[Window], config: ConformalConfig, *, frequency: str) -> Calibration:
     """UserError where the backtest has too few errors for a level; see `fewest`."""
-    errors_WH = np.concatenate([_scaled_errors(window) for window in windows])
+    return of_errors(
+        np.concatenate([scaled_errors(window) for window in windows]), config, frequency=frequency
+    )
+
+
+def of_errors(errors_WH: Floats, config: ConformalConfig, *, frequency: str) -> Calibration:
+    """`calibrate` from what `scaled_errors` gives of all windows."""
     return Calibration(
-        errors=tuple(int(count) for count in (~np.isnan(errors_WH)).sum(0)),
+        errors=tuple(int((~np.isnan(errors)).sum()) for errors in errors_WH.T),
         half_widths={level: _half_widths(errors_WH, level, frequency) for level in config.levels},
     )
 
@@ -76,7 +82,7 @@ def covered(forecasts: Forecasts, actual: SeriesSet) -> Mapping[int, tuple[int, 
     return counts
 
 
-def _scaled_errors(window: Window) -> Floats:
+def scaled_errors(window: Window) -> Floats:
     """(N, H) absolute errors over the scale of what was known; nan where there is no scale."""
     actual_NH = window.actual.values.reshape(window.forecasts.values_NH.shape)
     return np.abs(actual_NH - window.forecasts.values_NH) / _scales(window.history)[:, None]

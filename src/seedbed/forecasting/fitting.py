@@ -12,6 +12,7 @@ from pydantic import Field
 from seedbed import metrics
 from seedbed.config import Machine
 from seedbed.forecasting.panels import SeriesSet
+from seedbed.forecasting.panels.pieces import in_pieces
 from seedbed.tracking import Run
 from seedbed.training import Training
 
@@ -59,15 +60,28 @@ class Fitted(Protocol):
         ...
 
 
+def forecast_values(fitted: Fitted, series: SeriesSet) -> Floats:
+    """The point forecasts (N, H) alone, some series at a time: the components of all are never there."""
+    return np.concatenate([fitted.forecast(piece).values_NH for _, piece in in_pieces(series)])
+
+
 def score(forecast_NH: Floats, actual: SeriesSet, *, history: SeriesSet) -> dict[str, float]:
     """Mean sMAPE and MASE over the series; MASE over those where it is defined."""
+    return mean_errors(*errors(forecast_NH, actual, history=history))
+
+
+def errors(forecast_NH: Floats, actual: SeriesSet, *, history: SeriesSet) -> tuple[Floats, Floats]:
+    """sMAPE and MASE of each series."""
     season = actual.config.seasonality
     smapes = [metrics.smape(actual.series(i), forecast_NH[i]) for i in range(len(actual))]
-    mases = np.asarray(
-        [
-            metrics.mase(actual.series(i), forecast_NH[i], history=history.series(i), seasonality=season)
-            for i in range(len(actual))
-        ]
-    )
-    defined = mases[np.isfinite(mases)]
-    return {"smape": float(np.mean(smapes))} | ({"mase": float(defined.mean())} if defined.size else {})
+    mases = [
+        metrics.mase(actual.series(i), forecast_NH[i], history=history.series(i), seasonality=season)
+        for i in range(len(actual))
+    ]
+    return np.asarray(smapes), np.asarray(mases)
+
+
+def mean_errors(smape_N: Floats, mase_N: Floats) -> dict[str, float]:
+    """What `score` tells of errors by series."""
+    defined = mase_N[np.isfinite(mase_N)]
+    return {"smape": float(np.mean(smape_N))} | ({"mase": float(defined.mean())} if defined.size else {})

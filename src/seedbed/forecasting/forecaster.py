@@ -26,7 +26,7 @@ from seedbed.models.nbeats import NBEATSConfig
 from seedbed.models.nbeatsx import NBEATSxConfig
 from seedbed.weights import fill, read_tensors, write_weights
 
-FORECAST_WINDOWS = 1 << 15
+FORECAST_WINDOWS = 1 << 14
 """Windows of all members that are computed together when nothing is learned."""
 SMALL_WIDTH = 256
 """Products of matrices up to this size end before a second thread is awake."""

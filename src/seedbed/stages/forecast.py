@@ -7,16 +7,17 @@ asks for. The test part is not read.
 """
 
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from seedbed.data.spool import Spool, write_table
 from seedbed.forecasting import ForecastRecipe
-from seedbed.forecasting.backtest import Window, backtest, cross_validation
-from seedbed.forecasting.backtest import scores as backtest_scores
-from seedbed.forecasting.conformal import Calibration, calibrate
-from seedbed.forecasting.fitting import Curve, Fitted, Fitting, score
+from seedbed.forecasting.backtest import origins
+from seedbed.forecasting.collected import Collected
+from seedbed.forecasting.conformal import Calibration
+from seedbed.forecasting.fitting import Curve, Fitted, Fitting, forecast_values, score
 from seedbed.forecasting.panels import SeriesSet
 from seedbed.forecasting.panels.pieces import in_pieces
 from seedbed.forecasting.saved import Card, forecast_table, save_forecaster
@@ -34,8 +35,6 @@ def inputs(recipe: ForecastRecipe) -> list[tuple[str, str]]:
 
 def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
     """Write forecasts, forecaster, calibration, metrics.json, panel.json, curves.csv, a backtest's table."""
-    import polars as pl
-
     panel = recipe.panel.load(
         workspace.input("fetch", recipe.source), scratch=workspace.scratch / "panel" / str(workspace.rank)
     )
@@ -46,7 +45,7 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
     tables = Spool(workspace.scratch / "forecasts" / str(workspace.rank))
     scores: dict[str, dict[str, float]] = {}
     sizes: dict[str, int] = {}
-    tested: dict[str, list[Window]] = {}
+    tested: dict[str, Collected] = {}
     calibrations: dict[str, Calibration] = {}
     with open_run(workspace) as tracker:
         parts = zip(panel.sets("train"), panel.valid(), panel.sets("history"), strict=True)
@@ -59,7 +58,7 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
                     else None
                 )
                 if first is not None:
-                    scores[name] = score(first.forecast(train).values_NH, valid, history=train)
+                    scores[name] = score(forecast_values(first, train), valid, history=train)
                     child.log_metrics({f"valid/{key}": value for key, value in scores[name].items()})
                     curves[name] = first.curves
                     fitted[name] = first
@@ -70,7 +69,7 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
                     tested[name] = _backtest(workspace, recipe, history, first=first, tracker=child)
             sizes[name] = len(train)
             if recipe.conformal is not None:
-                calibrations[name] = calibrate(tested[name], recipe.conformal, frequency=name)
+                calibrations[name] = tested[name].calibration()
             for _, piece in in_pieces(history):
                 forecasts = fitted[name].forecast(piece)
                 if name in calibrations:
@@ -81,8 +80,10 @@ def run(workspace: Workspace, recipe: ForecastRecipe) -> None:
         with workspace.publish() as out:
             write_table(tables.table(), out / "forecasts.parquet")
             if tested:
-                validation = [cross_validation(own, column=workspace.run) for own in tested.values()]
-                pl.concat(validation, how="diagonal").write_parquet(out / "cross_validation.parquet")
+                validation = Spool(workspace.scratch / "validation" / str(workspace.rank))
+                for table in chain.from_iterable(own.tables() for own in tested.values()):
+                    validation.add(table)
+                write_table(validation.table(), out / "cross_validation.parquet")
             card = Card(
                 run=workspace.run,
                 forecaster=recipe.forecaster,
@@ -128,8 +129,8 @@ def _fit(
 
 def _backtest(
     workspace: Workspace, recipe: ForecastRecipe, history: SeriesSet, *, first: Fitted | None, tracker: Run
-) -> list[Window]:
-    """The windows; `first`, if any, was fitted without the valid part, as the last window would be."""
+) -> Collected:
+    """What the windows tell; `first`, if any, was fitted without the valid part, as the last one would be."""
     assert recipe.backtest is not None
 
     def fit(series: SeriesSet, behind: int) -> Fitted:
@@ -137,18 +138,22 @@ def _backtest(
             return first
         return _fit(workspace, recipe, series, valid=None, tracker=tracker, part=f"backtest-{behind}")
 
-    return backtest(history, recipe.backtest, fit=fit)
+    folder = workspace.scratch / "backtest" / str(workspace.rank) / history.frequency
+    collected = Collected(folder, column=workspace.run, conformal=recipe.conformal)
+    for origin in origins(history, recipe.backtest, fit=fit):
+        collected.add(origin)
+    return collected
 
 
 def _metrics(
-    scores: dict[str, dict[str, float]], sizes: dict[str, int], tested: dict[str, list[Window]]
+    scores: dict[str, dict[str, float]], sizes: dict[str, int], tested: dict[str, Collected]
 ) -> dict[str, float]:
     """By frequency, and on the valid part over all series, each counting once."""
     metrics = {
         f"{part}/{frequency}/{key}": value
         for part, of_part in (
             ("valid", scores),
-            ("backtest", {frequency: backtest_scores(own) for frequency, own in tested.items()}),
+            ("backtest", {frequency: own.scores() for frequency, own in tested.items()}),
         )
         for frequency, own in of_part.items()
         for key, value in own.items()

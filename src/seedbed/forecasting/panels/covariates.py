@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from seedbed.config import Strict
-from seedbed.forecasting.panels.flat import FlatWriter
+from seedbed.data.flat import FlatWriter
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -4,7 +4,7 @@ A table holds whole series; so a large file passes through memory in pieces (see
 of it is eight bytes a point, in a file without a name where a folder is given.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedbed.config import UserError
+from seedbed.data.flat import FlatWriter
 from seedbed.forecasting.calendar import Instants, Step, anchors
 from seedbed.forecasting.panels.checks import (
     Sieve,
@@ -32,7 +33,6 @@ from seedbed.forecasting.panels.covariate_checks import (
     split_ahead,
 )
 from seedbed.forecasting.panels.covariates import CovariatesConfig, CovariatesWriter, waves
-from seedbed.forecasting.panels.flat import FlatWriter
 from seedbed.forecasting.panels.rules import MIN_TRAIN, Counts, Rules
 from seedbed.forecasting.panels.series import FrequencyConfig, SeriesSet, show, to_instants
 
@@ -81,7 +81,6 @@ def gather(
     A table has unique_id, ds, y, with several frequencies `frequency`, and may bring `row`, the number of
     the row in the file; later tables hold later names.
     """
-    import polars as pl
 
     where = sieve.where
     found = {
@@ -91,31 +90,9 @@ def gather(
     time: Any = None
     rows = 0
     for table in tables:
-        check_columns(table.columns, rules.frequencies, where)
-        covariates = columns_of(rules.covariates, table.columns, where)
         rows += table.height
-        if "frequency" not in table.columns:
-            table = table.with_columns(pl.lit(next(iter(rules.frequencies))).alias("frequency"))
-        if "row" not in table.columns:
-            table = table.with_row_index("row", offset=1)
-        table = table.select(
-            "row",
-            pl.col("unique_id").cast(pl.String),
-            "ds",
-            "y",
-            pl.col("frequency").cast(pl.String),
-            *covariates,
-        )
-        if not table.height:
-            continue
-        table = check_frequencies(table, rules.frequencies, sieve)
-        table = check_values(check_dates(table, sieve), sieve)
-        table = check_numbers(table, rules.covariates, sieve)
-        time = table.schema["ds"]
-        for frequency in rules.frequencies:
-            own = table.filter(pl.col("frequency") == frequency) if len(found) > 1 else table
-            if own.height:
-                _add(own, found[frequency], frequency, rules, sieve)
+        time = _sift(table, found, rules, sieve) or time
+        del table  # else it would be there while the next one is read
     if not rows:
         raise UserError(f"{where}: no rows; a panel needs at least one series")
     sets = []
@@ -135,6 +112,36 @@ def gather(
         left_out=dict(sieve.left_out),
     )
     return tuple(sets), counts
+
+
+def _sift(table: "pl.DataFrame", found: Mapping[str, _Gathering], rules: Rules, sieve: Sieve) -> Any:
+    """Check a table and append its series by frequency; its type of time, None if it has no rows."""
+    import polars as pl
+
+    check_columns(table.columns, rules.frequencies, sieve.where)
+    covariates = columns_of(rules.covariates, table.columns, sieve.where)
+    if "frequency" not in table.columns:
+        table = table.with_columns(pl.lit(next(iter(rules.frequencies))).alias("frequency"))
+    if "row" not in table.columns:
+        table = table.with_row_index("row", offset=1)
+    table = table.select(
+        "row",
+        pl.col("unique_id").cast(pl.String),
+        "ds",
+        "y",
+        pl.col("frequency").cast(pl.String),
+        *covariates,
+    )
+    if not table.height:
+        return None
+    table = check_frequencies(table, rules.frequencies, sieve)
+    table = check_values(check_dates(table, sieve), sieve)
+    table = check_numbers(table, rules.covariates, sieve)
+    for frequency in rules.frequencies:
+        own = table.filter(pl.col("frequency") == frequency) if len(found) > 1 else table
+        if own.height:
+            _add(own, found[frequency], frequency, rules, sieve)
+    return table.schema["ds"]
 
 
 def _add(table: "pl.DataFrame", gathering: _Gathering, frequency: str, rules: Rules, sieve: Sieve) -> None:

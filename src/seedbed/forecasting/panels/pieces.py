@@ -1,7 +1,7 @@
 """A panel in pieces of whole series: what is made of it point by point need never be there at once."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def in_pieces(series: SeriesSet) -> Iterator[tuple[slice, SeriesSet]]:
         last = max(first + 1, int(np.searchsorted(series.offsets, reach, side="right")) - 1)
         last = min(last, len(series))
         whole = (first, last) == (0, len(series))
-        yield slice(first, last), series if whole else _some(series, first, last)
+        yield slice(first, last), series if whole else series.part(slice(first, last))
         first = last
 
 
@@ -37,9 +37,4 @@ def tested(panel: Panel, key: TestSplit) -> Iterator[Piece]:
     """The pieces of all frequencies, in the order of the configuration."""
     for history, test in zip(panel.sets("history"), panel.test_sets(key), strict=True):
         for numbers, piece in in_pieces(history):
-            of_test = test if len(piece) == len(test) else _some(test, numbers.start, numbers.stop)
-            yield Piece(piece, of_test)
-
-
-def _some(series: SeriesSet, first: int, last: int) -> SeriesSet:
-    return replace(series, folder=None).take(np.arange(first, last))
+            yield Piece(piece, test if len(piece) == len(test) else test.part(numbers))

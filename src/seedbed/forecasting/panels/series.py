@@ -5,7 +5,7 @@ Shape legend: N series, H horizon.
 
 import datetime
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from seedbed.config import Strict
+from seedbed.data.flat import FlatWriter
 from seedbed.forecasting.calendar import DAY, MICROSECONDS, PATTERN, Instants, Step
 from seedbed.forecasting.panels.covariates import Covariates
-from seedbed.forecasting.panels.flat import FlatWriter
 
 if TYPE_CHECKING:
     import polars as pl
 
-COPIED_POINTS = 1 << 21
+COPIED_POINTS = 1 << 20
 """Points that a cut copies at a time: bounds the memory of cutting a set that lies on disk."""
 
 
@@ -146,6 +146,10 @@ class SeriesSet:
     def take(self, indices: NDArray[np.int64]) -> "SeriesSet":
         """A copy of some of the series."""
         return self._cut(indices, np.zeros_like(indices), self.lengths[indices])
+
+    def part(self, numbers: slice) -> "SeriesSet":
+        """A copy of series that follow one another, in memory wherever this set lies."""
+        return replace(self, folder=None).take(np.arange(numbers.start, numbers.stop))
 
     def _cut(
         self, series: NDArray[np.int64], firsts: NDArray[np.int64], lengths: NDArray[np.int64]

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 SUFFIXES = (".csv", ".parquet")
-PIECE_ROWS = 4_000_000
-"""Rows of a Parquet panel in memory at a time. A CSV file is read whole: make a large one Parquet."""
+PIECE_ROWS = 1 << 19
+"""Rows of a Parquet panel in memory at a time, about 300 bytes each while they are checked. A CSV file is
+read whole: make a large one Parquet."""
 COLUMNS = ("unique_id", "ds", "y", "frequency")
 
 

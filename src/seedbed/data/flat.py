@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+COPIED_VALUES = 1 << 18
+"""Values that a copy holds in memory at a time."""
 
 
 class FlatWriter:
@@ -39,3 +41,12 @@ class FlatWriter:
         mapped: Floats = np.memmap(self._file, np.float64, mode="r", shape=(self._count,))
         self._file.close()
         return mapped
+
+
+def take_rows(rows_NH: Floats, numbers: NDArray[np.int64], folder: Path | None) -> Floats:
+    """A copy of some rows, where `FlatWriter` lays it."""
+    writer, width = FlatWriter(folder), rows_NH.shape[1]
+    together = max(1, COPIED_VALUES // max(1, width))
+    for first in range(0, len(numbers), together):
+        writer.append(rows_NH[numbers[first : first + together]].reshape(-1))
+    return np.asarray(writer.finish()).reshape(len(numbers), width)
