@@ -138,12 +138,12 @@ def as_table(frame: object) -> "pl.DataFrame":
         raise UserError(f"frame: two columns {twice!r}; keep one")
     # a column of several types is text, whose faults the checks tell by series and row
     mixed = {
-        name: column.map(str).where(column.notna(), None)
+        str(name): column.map(str).where(column.notna(), None)
         for name, column in frame.items()
         if column.dtype == object and len({type(value) for value in column.dropna()}) > 1
     }
     periods = {
-        name: column.dt.to_timestamp()
+        str(name): column.dt.to_timestamp()
         for name, column in frame.items()
         if isinstance(column.dtype, pd.PeriodDtype)
     }

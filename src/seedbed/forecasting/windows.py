@@ -15,7 +15,7 @@ The values are read where they lie, in memory or in a mapped file, and never cop
 Shape legend: N series, B windows, M members, T lookback, H horizon, P, F, S past, future, static covariates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -112,7 +112,7 @@ class Windows:
         return _take(self._values[:, None], first, self._lookback + self._horizon)[..., 0]
 
 
-def point_scale(windows: dict[str, Tensor]) -> Tensor:
+def point_scale(windows: Mapping[str, Tensor]) -> Tensor:
     """What a point forecast is multiplied with: `scale`, and 0 where the lookback holds nothing but zeros.
 
     Such a window does not say what its values are counted in, so nothing but 0 follows from it.
