@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 
 from seedbed.config import UserError
-from seedbed.evaluation import figures, report, tables
+from seedbed.evaluation import figures, panel_charts, report, tables
 from seedbed.evaluation.calibration import Bin, Calibrated
 from seedbed.evaluation.intervals import Estimate
 from seedbed.evaluation.report import reliability_chart
@@ -88,8 +89,6 @@ def test_verdicts_come_first_and_in_words(page):
 
 
 def test_an_empty_table_of_contents_still_gives_a_page(found):
-    from dataclasses import replace
-
     empty = replace(
         found, tasks={}, panels=[], headline=[], details=[], curves=[], pretraining={}, corpora=[]
     )
@@ -108,6 +107,26 @@ def test_a_panel_is_pictured_in_full(page):
         assert f"{title}" in page, title
     assert "The shaded band is the 95 % interval of nbeats-x" in page and page.count('class="band s1"') > 2
     assert "sMAPE by length" not in page, "all histories are as long"
+
+
+def test_what_is_missing_in_a_panel_is_told(found):
+    facts = (
+        "323 of 14998 points have no value (323 of them no row): kept as gaps",
+        "1 series left out: a gap",
+    )
+    page = report.render(replace(found, panels=[replace(found.panels[0], facts=facts)]))
+    for line in facts:
+        assert f'<p class="note">{line}.</p>' in page
+
+
+def test_marks_of_steps_are_whole(found):
+    (chart, *_) = panel_charts.error_charts(
+        found.panels[0], {r.forecasts.forecaster: "s1" for r in found.panels[0].results}
+    )
+    assert re.fullmatch(r"sMAPE % by steps ahead \(\w+, \d+ series\)", chart.caption)
+    for steps in ([1, 2], [*range(1, 13)], [*range(1, 49)]):
+        marks = panel_charts._whole(steps)
+        assert 1 <= len(marks) <= 7 and all(int(name) == at for at, name in marks.items())
 
 
 def test_components_of_a_chart_add_up(found):
@@ -158,8 +177,6 @@ def test_seeds_share_a_chart_and_a_colour_and_refits_are_not_drawn(found):
 
 
 def test_two_runs_of_one_name_are_refused(found, tmp_path):
-    from dataclasses import replace
-
     result = found.tasks["topics"][0]
     twice = replace(found, tasks={"topics": [result, result]})
     with pytest.raises(UserError, match="two runs are called electra-topics"):
@@ -198,6 +215,7 @@ def test_numbers_for_people():
         "0.123", "12.3", "1,234", "−0.500", "–",
     ]  # fmt: skip
     assert figures.interval_text(Estimate(1, float("nan"), float("nan"), 1)) == "no interval"
+    assert [report.p_value(p) for p in (0.00004, 0.03042, float("nan"))] == ["< 0.0001", "0.0304", "–"]
     assert [report.percent(p) for p in (0.9999, 0.5, 0.953, 0.0001)] == [
         "> 99.9 %",
         "50 %",

@@ -62,6 +62,8 @@ class PanelResult:
     by_series: Sequence[pl.DataFrame] = ()
     """For each such pair that has backtests: its tests series by series (`origins.COLUMNS`)."""
     shares: Sequence[Share] = ()
+    facts: Sequence[str] = ()
+    """What the reader should hear of the data: gaps, series left out."""
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def component_chart(run: Forecasted, unique_id: str) -> Chart | None:
 def error_charts(panel: PanelResult, colours: Mapping[str, str]) -> list[Chart]:
     """sMAPE by step ahead and by length of history, a chart for each frequency that has several."""
     charts = []
-    for by, words in (("horizon", "steps ahead"), ("length", "points of history, at least")):
+    for by, words in (("horizon", "steps ahead"), ("length", "points of history, at least (series)")):
         for frequency in _frequencies(panel.slices):
             chosen = [s for s in panel.slices if (s.by, s.frequency, s.metric) == (by, frequency, "smape")]
             places = sorted({one.at for one in chosen})
@@ -110,15 +110,19 @@ def error_charts(panel: PanelResult, colours: Mapping[str, str]) -> list[Chart]:
             # groups stand evenly: their lengths may lie close together or far apart
             where = {at: float(number if by == "length" else at) for number, at in enumerate(places)}
             lines = _lines(chosen, colours, where)
+            counts = {one.at: one.estimate.n for one in chosen}
             svg = figures.line_chart(
                 lines,
                 title=f"sMAPE by {by}, {frequency}",
                 x_label=words,
                 width=380,
                 height=220,
-                x_names={where[at]: str(at) for at in places} if by == "length" else None,
+                x_names={where[at]: f"{at:,} ({counts[at]:,})" for at in places}
+                if by == "length"
+                else _whole(places),
             )
-            charts.append(Chart(f"sMAPE % by {words} ({frequency})", svg))
+            of = frequency if by == "length" else f"{frequency}, {max(counts.values()):,} series"
+            charts.append(Chart(f"sMAPE % by {words} ({of})", svg))
     return charts
 
 
@@ -154,6 +158,7 @@ def coverage_charts(panel: PanelResult) -> list[Chart]:
                 x_label="steps ahead",
                 width=380,
                 height=220,
+                x_names=_whole([one.at for one in chosen]),
                 bands=bands,
             )
             charts.append(Chart(f"{forecaster}: % covered by steps ahead ({frequency})", svg))
@@ -206,6 +211,12 @@ def rank_chart(panel: PanelResult, metric: str) -> Chart | None:
 
 def _frequencies(slices: Sequence[Slice]) -> list[str]:
     return list(dict.fromkeys(one.frequency for one in slices if one.by == "horizon"))
+
+
+def _whole(places: Sequence[int]) -> dict[float, str]:
+    """Marks of steps, which are whole."""
+    marks = figures.ticks(min(places), max(places)) if len(set(places)) > 1 else [float(places[0])]
+    return {mark: f"{mark:.0f}" for mark in marks if mark == int(mark)}
 
 
 def _lines(

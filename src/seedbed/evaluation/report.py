@@ -64,6 +64,7 @@ def render(findings: Findings) -> str:
         "fixed": figures.fixed,
         "interval": figures.interval_text,
         "percent": percent,
+        "p_value": p_value,
         "metric": metric_words,
         "interval_metric": INTERVAL_WORDS.__getitem__,
         "places": places,
@@ -108,6 +109,11 @@ def percent(probability: float) -> str:
     return f"{100 * probability:.1f} %" if not 0.1 <= probability <= 0.9 else f"{100 * probability:.0f} %"
 
 
+def p_value(probability: float) -> str:
+    """Four decimals; never rounded to nothing, an en dash for nan."""
+    return "< 0.0001" if probability < 0.0001 else figures.fixed(probability, 4)
+
+
 def temperatures(values: Sequence[float]) -> str:
     """The temperature of each seed."""
     return ", ".join(figures.number(value) for value in values)
@@ -136,7 +142,7 @@ def tests(verdict: Verdict) -> str:
     """What randomisation says, and the seeds that an open question still needs."""
     text = ""
     if math.isfinite(verdict.p_value):
-        text += f"; randomisation p {verdict.p_value:.4f}, after Holm {verdict.p_holm:.4f}"
+        text += f"; randomisation p {p_value(verdict.p_value)}, after Holm {p_value(verdict.p_holm)}"
     if verdict.outcome in ("open", "probably better", "probably worse"):
         if math.isinf(verdict.more_seeds):
             text += "; more seeds alone would not settle it"
@@ -243,6 +249,7 @@ def _panel(panel: PanelResult) -> dict[str, object]:
         "scopes": [scope for scope in results[0].scores if scope == ALL or len(results[0].scores) > 2],
         "metrics": [m for m in METRIC_WORDS if m in results[0].scores[ALL]],
         "n": results[0].scores[ALL]["smape"].n,
+        "facts": panel.facts,
         "main": main,
         "chart": figures.interval_chart(
             rows,

@@ -136,19 +136,15 @@ def as_table(frame: object) -> "pl.DataFrame":
     twice = next((name for name in columns if columns.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"frame: two columns {twice!r}; keep one")
-    # a column of several types is text, whose faults the checks tell by series and row
-    mixed = {
-        str(name): column.map(str).where(column.notna(), None)
-        for name, column in frame.items()
-        if column.dtype == object and len({type(value) for value in column.dropna()}) > 1
-    }
-    periods = {
-        str(name): column.dt.to_timestamp()
-        for name, column in frame.items()
-        if isinstance(column.dtype, pd.PeriodDtype)
-    }
+    frame = frame.copy(deep=False)
+    for name, column in frame.items():
+        if isinstance(column.dtype, pd.PeriodDtype):
+            frame[name] = column.dt.to_timestamp()
+        elif column.dtype == object and len({type(value) for value in column.dropna()}) > 1:
+            # a column of several types is text, whose faults the checks tell by series and row
+            frame[name] = column.map(str).where(column.notna(), None)
     named = [name for name in frame.index.names if name is not None and name not in columns]
-    return pl.from_pandas(frame.assign(**mixed, **periods).reset_index(named, drop=not named))
+    return pl.from_pandas(frame.reset_index(named, drop=not named))
 
 
 def forecast_once(table: "pl.DataFrame", options: TableOptions, *, where: str, machine: Machine) -> Outcome:

@@ -68,7 +68,8 @@ def find(workspace: Workspace, recipe: EvaluateRecipe, lock: "Lock") -> Findings
         horizons = {one.frequency: one.config.horizon for one in panel.sets("history")}
         nothing = panel.history_of([])
         assessed, of_panel = assess_panel(forecasts, nothing, recipe, backtests=backtests, horizons=horizons)
-        panels.append(replace(assessed, history=panel.history_of(assessed.shown)))
+        shown = panel.history_of(assessed.shown)
+        panels.append(replace(assessed, history=shown, facts=panel.counts.lines()))
         verdicts += of_panel
     trained = [(verb, run) for verb in TRAINED for run in getattr(lock, verb)]
     hashes = {entry["name"]: entry["digest"] for entry in datasets(workspace)}
