@@ -151,31 +151,11 @@ def forecast_once(table: "pl.DataFrame", options: TableOptions, *, where: str, m
     """Infer, check, fit and forecast."""
     import polars as pl
 
-    sieve = Sieve(where, options.on_fault, OF_A_TABLE)
-    covariates = options.covariates(where)
-    check_named(table, covariates, where)
-    not_read = unread(table, covariates)
-    table = only(prepare(table, sieve), covariates.names)
-    table, frequencies = infer_frequencies(
-        table,
-        where=where,
-        step=options.step,
-        horizon=options.horizon or (horizon_ahead(table) if covariates.future else None),
-        seasonality=options.seasonality,
-    )
-    rules = Rules(frequencies, options.gaps, needs_test=False, covariates=covariates)
-    sets, counts = gather([table], rules, sieve=sieve)
-    _check_horizon(sets, where)
-    lines = [f"{counts.series} series, {describe(frequencies)}", *counts.lines(), *not_read]
-    if covariates:
-        lines.insert(1, f"covariates {covariates}")
-    main = _choose(sets, covariates)
-    called = main.model if main.name == "statistical" else main.name
-    models: dict[str, Forecaster] = {called: main}
-    models["seasonal_naive"] = SeasonalNaiveConfig(name="seasonal_naive")
-    tables, fitted, calibrations = [], {}, {}
+    given = gathered(table, options, where=where, needs_test=False)
+    called, models = default_models(given)
+    tables, fitted, calibrations, lines = [], {}, {}, given.lines
     with TemporaryDirectory() as scratch:
-        for one in sets:
+        for one in given.sets:
             own = []
             for name, forecaster in models.items():
                 where_fitted = Path(scratch) / one.frequency / name
@@ -193,8 +173,54 @@ def forecast_once(table: "pl.DataFrame", options: TableOptions, *, where: str, m
             tables.append(
                 pl.concat([own[0], *(part.select(part.columns[-1]) for part in own[1:])], how="horizontal")
             )
-    card = Card(run=called, forecaster=main, frequencies=frequencies, covariates=covariates)
+    frequencies = {one.frequency: one.config for one in given.sets}
+    card = Card(run=called, forecaster=models[called], frequencies=frequencies, covariates=given.covariates)
     return Outcome(pl.concat(tables), card, fitted, calibrations, lines)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A table checked: a set of series for each frequency, its covariates, what the user should hear."""
+
+    sets: tuple[SeriesSet, ...]
+    covariates: CovariatesConfig
+    lines: list[str]
+
+
+def gathered(table: "pl.DataFrame", options: TableOptions, *, where: str, needs_test: bool) -> Given:
+    """The series of a table, what nobody said of them inferred; `needs_test` as in Rules."""
+    sieve = Sieve(where, options.on_fault, OF_A_TABLE)
+    covariates = options.covariates(where)
+    check_named(table, covariates, where)
+    not_read = unread(table, covariates)
+    table = only(prepare(table, sieve), covariates.names)
+    table, frequencies = infer_frequencies(
+        table,
+        where=where,
+        step=options.step,
+        horizon=options.horizon or (horizon_ahead(table) if covariates.future else None),
+        seasonality=options.seasonality,
+    )
+    rules = Rules(frequencies, options.gaps, needs_test=needs_test, covariates=covariates)
+    sets, counts = gather([table], rules, sieve=sieve)
+    _check_horizon(sets, where)
+    lines = [f"{counts.series} series, {describe(frequencies)}", *counts.lines(), *not_read]
+    if covariates:
+        lines.insert(1, f"covariates {covariates}")
+    return Given(sets, covariates, lines)
+
+
+def default_models(given: Given) -> tuple[str, dict[str, Forecaster]]:
+    """The name of what forecasts, and it and the seasonal naive by name."""
+    main = _choose(given.sets, given.covariates)
+    called = main.model if main.name == "statistical" else main.name
+    return called, {called: main, "seasonal_naive": SeasonalNaiveConfig(name="seasonal_naive")}
+
+
+def default_training(options: TableOptions) -> Training:
+    """Of the default network."""
+    values = {"max_steps": options.max_steps, "seed": options.seed, "log_every": options.max_steps}
+    return Training.parse({**TRAINING, **values}, "the default training")
 
 
 def _choose(sets: tuple[SeriesSet, ...], covariates: CovariatesConfig) -> Forecaster:
@@ -210,8 +236,7 @@ def _fit_twice(
     forecaster: Forecaster, series: SeriesSet, options: TableOptions, machine: Machine, scratch: Path
 ) -> tuple[Fitted, Calibration | None, list[str]]:
     """Fitted on everything, its intervals if asked for, and how it does on the last horizon without it."""
-    values = {"max_steps": options.max_steps, "seed": options.seed, "log_every": options.max_steps}
-    training = Training.parse({**TRAINING, **values}, "the default training")
+    training = default_training(options)
 
     def fit(part: SeriesSet, name: str) -> Fitted:
         fitting = Fitting(
