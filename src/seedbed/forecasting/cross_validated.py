@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, model_validator
 
 from seedbed.config import Machine
+from seedbed.forecasting.asked import as_table
 from seedbed.forecasting.backtest import BacktestConfig, backtest, cross_validation
-from seedbed.forecasting.direct import TableOptions, as_table, default_models, default_training, gathered
+from seedbed.forecasting.direct import TableOptions, default_models, default_training, gathered
 from seedbed.forecasting.fitting import Fitted, Fitting
 from seedbed.forecasting.panels import SeriesSet
 from seedbed.tracking import SilentRun

@@ -21,6 +21,7 @@ from seedbed.forecasting.asked import (
     ColumnOptions,
     CovariateOptions,
     Levels,
+    as_table,
     check_named,
     horizon_ahead,
     nbeatsx,
@@ -121,30 +122,6 @@ def forecast_frame(
     made = forecast_once(table, chosen, where="frame", machine=machine or Machine())
     forecasts = chosen.restored(made.forecasts)
     return forecasts if isinstance(frame, pl.DataFrame) else forecasts.to_pandas()
-
-
-def as_table(frame: object) -> "pl.DataFrame":
-    """A pandas or polars frame as a polars one; UserError where it is none, or no table."""
-    import pandas as pd
-    import polars as pl
-
-    if isinstance(frame, pl.DataFrame):
-        return frame
-    if not isinstance(frame, pd.DataFrame):
-        raise UserError(f"frame: {type(frame).__name__}, expected a DataFrame of pandas or polars")
-    columns = frame.columns.tolist()
-    twice = next((name for name in columns if columns.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(f"frame: two columns {twice!r}; keep one")
-    frame = frame.copy(deep=False)
-    for name, column in frame.items():
-        if isinstance(column.dtype, pd.PeriodDtype):
-            frame[name] = column.dt.to_timestamp()
-        elif column.dtype == object and len({type(value) for value in column.dropna()}) > 1:
-            # a column of several types is text, whose faults the checks tell by series and row
-            frame[name] = column.map(str).where(column.notna(), None)
-    named = [name for name in frame.index.names if name is not None and name not in columns]
-    return pl.from_pandas(frame.reset_index(named, drop=not named))
 
 
 def forecast_once(table: "pl.DataFrame", options: TableOptions, *, where: str, machine: Machine) -> Outcome:
