@@ -1,5 +1,6 @@
 """Backtests: Nixtla's table, no leak (a spike after a cutoff is seen by nothing before it), short series."""
 
+import datetime
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from seedbed.config import Machine, UserError
 from seedbed.forecasting import ForecastRecipe
 from seedbed.forecasting.backtest import BacktestConfig, Window, backtest, cross_validation, scores
 from seedbed.forecasting.fitting import Fitted, Fitting
+from seedbed.forecasting.layouts.ett import ETTConfig
 from seedbed.forecasting.panels import SeriesSet
 from seedbed.tracking import SilentRun
 from seedbed.training import Training
@@ -154,3 +156,32 @@ def test_a_series_too_short_for_a_window_is_not_in_it(tmp_path: Path) -> None:
         UserError, match=r"backtest of yearly: window 5 .* needs 17 points .* has 17|window 6"
     ):
         backtest(series, config(windows=6, step=3), fit=naive)
+
+
+def test_every_origin_of_a_long_part_is_a_backtest_of_step_one(tmp_path: Path) -> None:
+    """ETT's way of testing: one fit, then a forecast from every hour whose horizon lies in the part."""
+    hours, horizon, first = 120, 6, 90
+    ds = pl.datetime_range(
+        datetime.datetime(2016, 7, 1),
+        interval="1h",
+        closed="left",
+        eager=True,
+        end=datetime.datetime(2016, 7, 6),
+    )
+    pl.DataFrame({"date": ds, "HUFL": np.arange(hours) * 1.0, "OT": 7.0}).write_csv(tmp_path / "ETTh1.csv")
+    frequencies = {"hourly": {"step": "1h", "horizon": horizon, "seasonality": 24}}
+    layout = ETTConfig.parse({"name": "ett", "frequencies": frequencies}, "panel")
+    (history,) = layout.load(tmp_path).sets("history")
+    origins = hours - horizon - first - horizon + 1
+    lengths: list[int] = []
+
+    def fit(series: SeriesSet, behind: int) -> Fitted:
+        lengths.extend(series.lengths.tolist())
+        return fit_of({"name": "naive"}, tmp_path)(series, behind)
+
+    windows = backtest(history, config(windows=origins, step=1), fit=fit)
+    assert lengths == [first, first], "fitted once, on what lies before the part"
+    found = cross_validation(windows, column="naive").filter(pl.col("unique_id") == "HUFL")
+    assert found["cutoff"].unique().sort().to_list() == ds[first - 1 : hours - 2 * horizon].to_list()
+    last = found.group_by("cutoff").agg(pl.col("naive").first()).sort("cutoff")["naive"]
+    assert last.to_list() == [float(hour) for hour in range(first - 1, hours - 2 * horizon)]
