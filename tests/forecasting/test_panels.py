@@ -388,3 +388,15 @@ def test_a_set_made_in_code_counts_its_time() -> None:
         ("b", 2, 1.0, "counted"),
         ("b", 4, 2.0, "counted"),
     ]
+
+
+def test_known_points_are_those_of_the_part_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As counted in a copy of that part, for series shorter than what is left out and empty ones too."""
+    monkeypatch.setattr("seedbed.forecasting.panels.series.COPIED_POINTS", 12)
+    rng = np.random.default_rng(0)
+    values = [np.where(rng.random(n) < 0.4, np.nan, 1.0) for n in (5, 0, 9, 2, 12, 0, 3, 1)]
+    one = SeriesSet.counted("daily", FrequencyConfig(step="1i", horizon=1, seasonality=1), "abcdefgh", values)
+    for last in (0, 1, 3, 20):
+        expected = [int(np.isfinite(own[: max(0, len(own) - last)]).sum()) for own in values]
+        assert one.known(before_last=last).tolist() == expected
+        assert one.without_last(last).known().tolist() == expected

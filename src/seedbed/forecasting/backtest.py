@@ -87,7 +87,7 @@ def origins(series: SeriesSet, config: BacktestConfig, *, fit: FitAt) -> Iterato
 
 
 def _long_enough(series: SeriesSet, behind: int, number: int) -> SeriesSet:
-    kept = np.flatnonzero(series.without_last(behind).known() >= MIN_TRAIN)
+    kept = np.flatnonzero(series.known(before_last=behind) >= MIN_TRAIN)
     if not kept.size:
         raise UserError(
             f"backtest of {series.frequency}: window {number + 1} from the end needs {behind + MIN_TRAIN} "

@@ -260,7 +260,7 @@ def _long_enough(one: SeriesSet, rules: Rules, sieve: Sieve) -> SeriesSet:
     """The set without series that leave nothing to learn from, or a UserError."""
     horizon = one.config.horizon if rules.needs_test else 0
     needed = horizon + (MIN_TRAIN if rules.needs_test else 1)
-    history = one.without_last(horizon).known() if horizon else one.known()
+    history = one.known(before_last=horizon)
     short = np.flatnonzero(history < needed - horizon)
     if not short.size:
         return one

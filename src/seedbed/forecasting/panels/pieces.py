@@ -11,6 +11,8 @@ from seedbed.forecasting.panels.splits import Panel
 
 PIECE_POINTS = 1 << 20
 """Most points before the test part in a piece, or one series."""
+FILLED_POINTS = 1 << 22
+"""Most points of a piece if all its series were as long as its longest, as metrics have them in one array."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,9 @@ def in_pieces(series: SeriesSet) -> Iterator[tuple[slice, SeriesSet]]:
         reach = series.offsets[first] + PIECE_POINTS
         last = max(first + 1, int(np.searchsorted(series.offsets, reach, side="right")) - 1)
         last = min(last, len(series))
+        own = series.lengths[first:last]
+        filled = np.maximum.accumulate(own) * np.arange(1, len(own) + 1)
+        last = first + max(1, int(np.searchsorted(filled, FILLED_POINTS, side="right")))
         whole = (first, last) == (0, len(series))
         yield slice(first, last), series if whole else series.part(slice(first, last))
         first = last

@@ -123,15 +123,18 @@ class SeriesSet:
         """(N,): each series' last point."""
         return Step.parse(self.config.step).at(self.starts, self.anchors, self.lengths - 1)
 
-    def known(self) -> NDArray[np.int64]:
-        """(N,): points that are not missing."""
-        counts = []
+    def known(self, *, before_last: int = 0) -> NDArray[np.int64]:
+        """(N,): points that are not missing, before the last so many of each series."""
+        counts, kept = [], np.maximum(0, self.lengths - before_last)
         for a, b in _runs(self.offsets):
             are_known = np.append(np.isfinite(self.values[self.offsets[a] : self.offsets[b]]), False)
-            counts.append(np.add.reduceat(are_known, self.offsets[a:b] - self.offsets[a], dtype=np.int64))
+            starts = self.offsets[a:b] - self.offsets[a]
+            # every other sum is of a series, those between are of what follows it
+            bounds = np.stack([starts, starts + kept[a:b]], axis=1).ravel()
+            counts.append(np.add.reduceat(are_known, bounds, dtype=np.int64)[::2])
         # reduceat gives an empty series its neighbour's first point
         found = np.concatenate([np.empty(0, np.int64), *counts]).astype(np.int64)
-        return np.where(self.lengths > 0, found, 0)
+        return np.where(kept > 0, found, 0)
 
     def without_last(self, points: int) -> "SeriesSet":
         """A copy without each series' last points: they are not in its memory at all."""

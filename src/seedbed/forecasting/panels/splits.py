@@ -71,11 +71,11 @@ class Panel:
         """One SeriesSet per frequency, in the order of the configuration; `train` may be empty."""
         if part == "history":
             return self._history
-        return tuple(train_and_valid(one)[0] for one in self._history)
+        return tuple(_scored(one).without_last(one.config.horizon) for one in self._history)
 
     def valid(self) -> tuple[SeriesSet, ...]:
         """The valid part of each frequency, of the series of `train`."""
-        return tuple(train_and_valid(one)[1] for one in self._history)
+        return tuple(_scored(one).last(one.config.horizon) for one in self._history)
 
     @property
     def history(self) -> "pl.DataFrame":
@@ -116,6 +116,6 @@ def train_and_valid(history: SeriesSet) -> tuple[SeriesSet, SeriesSet]:
 def _scored(history: SeriesSet) -> SeriesSet:
     """The series that have a valid part, something known in it, and enough before it."""
     horizon = history.config.horizon
-    before = history.without_last(horizon).known()
+    before = history.known(before_last=horizon)
     enough = (before >= MIN_TRAIN) & (history.known() > before)
     return history if enough.all() else history.take(np.flatnonzero(enough))
