@@ -34,7 +34,7 @@ def test_a_plain_name_must_exist():
     [
         ({"resample": 5}, "evaluate.resample: unknown key"),
         ({"confidence": 1.0}, "evaluate.confidence: input should be less than 1"),
-        ({"finetune": [{"a": "x", "b": "y", "metric": "bleu"}]}, r"evaluate.finetune.0.metric: "),
+        ({"finetune": [{"a": "x", "b": "y", "metric": "rouge"}]}, r"evaluate.finetune.0.metric: "),
         ({"equivalence": {"accuracy": -1}}, r"evaluate.equivalence.accuracy: "),
     ],
 )
