@@ -38,6 +38,11 @@ def test_help_lists_every_verb_and_imports_nothing_heavy() -> None:
             2,
             "data/x: the disk is full; free some space",
         ),
+        (
+            OSError(errno.ENOENT, os.strerror(errno.ENOENT), "/mnt/scratch"),
+            2,
+            "/mnt/scratch: no such file or folder; make it",
+        ),
         (OSError(errno.EROFS, os.strerror(errno.EROFS), "models"), 2, "models: the file system is read-only"),
     ],
 )

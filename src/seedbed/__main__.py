@@ -103,6 +103,7 @@ def _describe_os_error(error: OSError) -> str:
         errno.ENOSPC: "the disk is full; free some space",
         errno.EDQUOT: "the disk quota is used up; free some space",
         errno.EACCES: "no permission; make the folder writable or choose another scratch in the machine file",
+        errno.ENOENT: "no such file or folder; make it, or correct its place in the machine file",
         errno.EROFS: "the file system is read-only; choose a writable folder",
     }.get(error.errno or 0, error.strerror or str(error))
     return f"{error.filename or 'input/output'}: {what}; then run the same command, nothing finished is lost"

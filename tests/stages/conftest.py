@@ -1,5 +1,6 @@
 """For stage tests: a tracker that remembers the numbers by child run ("" for the run itself), a small project."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from seedbed.workspace import Workspace
 from tests.data.bilingual import write_tokens
 from tests.models.decoders import small_gpt
 from tests.models.families import shake
+from tests.stages.table import REPOSITORY
 
 THREAD_VARIABLES = (*THREAD_COUNTS, "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
@@ -39,6 +41,14 @@ class Tracked:
         made = Tracked(self.runs, name)
         made.params = self.params
         yield made
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The repository's own params.yaml and conf/, to be changed."""
+    shutil.copytree(REPOSITORY / "conf", tmp_path / "conf")
+    shutil.copy(REPOSITORY / "params.yaml", tmp_path)
+    return tmp_path
 
 
 @pytest.fixture
