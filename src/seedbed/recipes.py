@@ -28,6 +28,17 @@ their own, for of one `foreach` either all depend on such a folder or none."""
 RUN_NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 
 
+def mismatch(finetune: FinetuneRecipe, network: str | None) -> str | None:
+    """Why the classifier cannot stand on a backbone of this kind; None where it can, or none is known."""
+    wanted = finetune.classifier.stands_on
+    if wanted is None or network is None or network == wanted:
+        return None
+    return (
+        f"{finetune.backbone} is a{'n' * (network[0] in 'aeiou')} {network}, classifier "
+        f"{finetune.classifier.name} takes a{'n' * (wanted[0] in 'aeiou')} {wanted}"
+    )
+
+
 class Lock(Strict):
     """The whole resolved configuration: params.yaml says what runs, conf/ says how, this is the result."""
 
@@ -68,14 +79,12 @@ class Lock(Strict):
         """A classifier stands on the network it is made for; others take no more than the tokenizer."""
         networks = {run: pretrain.objective.network for run, pretrain in self.pretrain.items()}
         for run, finetune in self.finetune.items():
-            wanted, found = finetune.classifier.stands_on, networks.get(finetune.backbone)
             # of a folder its config.json tells, when it is opened
-            if wanted is not None and found is not None and found != wanted:
+            if unfit := mismatch(finetune, networks.get(finetune.backbone)):
+                wanted = finetune.classifier.stands_on
                 fitting = ", ".join(name for name, network in networks.items() if network == wanted)
                 raise UserError(
-                    f"{where}: finetune.{run}.backbone: {finetune.backbone} is "
-                    f"a{'n' * (found[0] in 'aeiou')} {found}, classifier {finetune.classifier.name} "
-                    f"takes a{'n' * (wanted[0] in 'aeiou')} {wanted}; choose one of {fitting or 'none'}"
+                    f"{where}: finetune.{run}.backbone: {unfit}; choose one of {fitting or 'none'}"
                 )
 
     def check_starts(self, where: str) -> None:

@@ -22,6 +22,7 @@ tokenize:
   docstrings-wordpiece8k: {corpus: docstrings}
 pretrain:
   electra_tiny: {tokens: docstrings-wordpiece8k}
+  gpt2_tiny: {tokens: docstrings-wordpiece8k}
 
 # 미세 조정
 finetune:
@@ -122,7 +123,14 @@ def test_what_has_no_chance_keeps_one_seed(root: Path) -> None:
     [
         (["glue"], "which suite, on which backbone"),
         (["glu", "electra_tiny"], "no conf/suite/glu.yaml; known: english_ner, glue"),
-        (["glue", "bert_tiny"], "suite glue: no pretrain run makes 'bert_tiny'; known: electra_tiny; add it"),
+        (
+            ["glue", "bert_tiny"],
+            "suite glue: no pretrain run makes 'bert_tiny'; known: electra_tiny, gpt2_tiny; add",
+        ),
+        (
+            ["glue", "gpt2_tiny", "benchmarks=[cola]"],
+            "benchmark on cola: gpt2_tiny is a decoder, classifier encoder",
+        ),
         (["glue", "electra_tiny", "colour=red"], "colour: unknown key"),
         (["glue", "electra_tiny", "most_steps=0"], "suite glue.most_steps: input should be greater"),
         (["glue", "electra_tiny", "benchmarks=[cola,nsmc]"], "'nsmc' is none of sst2, cola"),
@@ -132,6 +140,7 @@ def test_what_has_no_chance_keeps_one_seed(root: Path) -> None:
 def test_faults_are_told_in_a_line(arguments: list[str], told: str, root: Path) -> None:
     with pytest.raises(UserError, match=told):
         suite.run(root, Machine(), arguments)
+    assert (root / "params.yaml").read_text(encoding="utf-8") == PARAMS
 
 
 def test_lines_go_to_the_end_of_their_block() -> None:

@@ -12,7 +12,9 @@ import yaml
 from pydantic import Field
 
 from seedbed.config import Machine, Strict, UserError, load_yaml
-from seedbed.recipes import PARAMS
+from seedbed.objectives import PretrainRecipe
+from seedbed.recipes import PARAMS, mismatch
+from seedbed.tasks import FinetuneRecipe
 from seedbed.workspace import write_atomically
 
 Lines = dict[str, dict[str, str]]
@@ -66,16 +68,11 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
     own = {key: values.pop(key) for key in SuiteOptions.model_fields if key in values}
     options = SuiteOptions.parse(own, where)
     suite = chosen(root, name, options)
-    backbones = load_yaml(root / PARAMS).get("pretrain") or {}
-    if backbone not in backbones:
-        raise UserError(
-            f"{where}: no pretrain run makes {backbone!r}; known: {', '.join(backbones) or 'none'}; add it "
-            f"to {PARAMS} or choose another"
-        )
+    network = network_of(root, backbone, where)
     lines: Lines = {"fetch": {}, "preprocess": {}, "finetune": {}}
     refused: list[str] = []
     for recipe in options.recipes:
-        of_recipe, told = lines_of(root, suite, backbone, recipe, options, values)
+        of_recipe, told = lines_of(root, suite, backbone, recipe, options, values, network=network)
         refused += told
         for verb, of_verb in of_recipe.items():
             lines[verb] |= of_verb
@@ -103,12 +100,35 @@ def chosen(root: Path, name: str, options: SuiteOptions) -> Suite:
     return Suite(benchmarks={one: runs for one, runs in all_of_it.items() if one in names})
 
 
+def network_of(root: Path, backbone: str, where: str) -> str:
+    """What kind of network a pretrain run of params.yaml makes."""
+    from seedbed.stages.compose import compose_run
+
+    params = load_yaml(root / PARAMS)
+    backbones, settings = params.get("pretrain") or {}, (params.get("set") or {}).get("pretrain") or {}
+    if backbone not in backbones:
+        raise UserError(
+            f"{where}: no pretrain run makes {backbone!r}; known: {', '.join(backbones) or 'none'}; add it "
+            f"to {PARAMS} or choose another"
+        )
+    composed = compose_run(
+        root, "pretrain", backbone, backbones[backbone] or {}, settings.get(backbone) or {}
+    )
+    return PretrainRecipe.parse(composed, f"pretrain.{backbone}").objective.network
+
+
 def lines_of(
-    root: Path, suite: Suite, backbone: str, recipe: str, options: SuiteOptions, values: Mapping[str, Any]
+    root: Path,
+    suite: Suite,
+    backbone: str,
+    recipe: str,
+    options: SuiteOptions,
+    values: Mapping[str, Any],
+    *,
+    network: str,
 ) -> tuple[Lines, list[str]]:
     """The lines of one recipe, and why it cannot take a benchmark; UserError where it can take none."""
     from seedbed.stages.compose import compose_run
-    from seedbed.tasks import FinetuneRecipe
 
     lines: Lines = {"fetch": {}, "preprocess": {}, "finetune": {}}
     refused: list[str] = []
@@ -122,7 +142,9 @@ def lines_of(
         if classifier == "tfidf":  # no chance in it: more seeds repeat the first
             settings.pop("seeds", None)
         try:
-            FinetuneRecipe.parse(compose_run(root, "finetune", of, links, settings), f"{recipe} on {name}")
+            composed = compose_run(root, "finetune", of, links, settings)
+            if unfit := mismatch(FinetuneRecipe.parse(composed, f"{recipe} on {name}"), network):
+                raise UserError(f"{recipe} on {name}: {unfit}; choose another recipe or backbone")
         except UserError as error:
             refused.append(str(error))
             if len(refused) == len(suite.benchmarks):
