@@ -105,3 +105,11 @@ def test_sums_of_scores_equal_predictions(encoded: tuple[Path, EncodedExamples])
     results = accumulator.results()
     assert results["loss"] == pytest.approx(((predicted - examples.labels) ** 2).mean(), rel=1e-6)
     assert results["pearson"] == pytest.approx(pearson(examples.labels, predicted)[0], rel=1e-4)
+
+
+def test_a_bf16_answer_is_held_against_the_label_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = TASK.learner(torch.nn.Identity())
+    monkeypatch.setattr(learner, "logits", lambda batch: torch.zeros(1, 1, dtype=torch.bfloat16))
+    batch = {"labels": torch.tensor([3.8], dtype=torch.float64)}
+    loss = learner.training_loss(batch, {"examples": torch.tensor(1.0)})["loss"]
+    assert loss.item() == pytest.approx(3.8**2, rel=1e-6)  # the nearest of bf16 is 3.797
