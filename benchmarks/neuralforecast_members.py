@@ -65,7 +65,8 @@ def main() -> None:
     asked = json.loads((folder / "asked.json").read_text())
     torch.set_num_threads(asked["threads"])
     warnings.filterwarnings("ignore")
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     stored = np.load(folder / "series.npz")
     lengths = np.diff(stored["offsets"])
     # neuralforecast orders its forecasts by name
