@@ -35,7 +35,8 @@ import torch
 from torch import Tensor
 
 from seedbed.config import Machine
-from seedbed.forecasting.forecaster import EnsembleForecaster, NBEATSForecasterConfig
+from seedbed.forecasting.ensemble_learner import EnsembleForecaster
+from seedbed.forecasting.forecaster import NBEATSForecasterConfig
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
 from seedbed.forecasting.windows import WindowPresentations
 from seedbed.learner import Batch

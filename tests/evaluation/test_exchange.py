@@ -8,7 +8,7 @@ import pytest
 
 from seedbed.evaluation.assess import assess_panel
 from seedbed.evaluation.exchange import exchange, sign_flips
-from seedbed.evaluation.report import sentence
+from seedbed.evaluation.wording import sentence
 from tests.evaluation import examples
 
 

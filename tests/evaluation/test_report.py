@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from seedbed.config import UserError
-from seedbed.evaluation import figures, panel_charts, report, tables
+from seedbed.evaluation import figures, panel_charts, report, tables, wording
 from seedbed.evaluation.calibration import Bin, Calibrated
 from seedbed.evaluation.intervals import Estimate
 from seedbed.evaluation.report import reliability_chart
@@ -215,8 +215,8 @@ def test_numbers_for_people():
         "0.123", "12.3", "1,234", "−0.500", "–",
     ]  # fmt: skip
     assert figures.interval_text(Estimate(1, float("nan"), float("nan"), 1)) == "no interval"
-    assert [report.p_value(p) for p in (0.00004, 0.03042, float("nan"))] == ["< 0.0001", "0.0304", "–"]
-    assert [report.percent(p) for p in (0.9999, 0.5, 0.953, 0.0001)] == [
+    assert [wording.p_value(p) for p in (0.00004, 0.03042, float("nan"))] == ["< 0.0001", "0.0304", "–"]
+    assert [wording.percent(p) for p in (0.9999, 0.5, 0.953, 0.0001)] == [
         "> 99.9 %",
         "50 %",
         "95.3 %",

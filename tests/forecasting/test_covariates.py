@@ -12,7 +12,7 @@ import pytest
 from seedbed.config import UserError
 from seedbed.forecasting.layouts.ett import ETTConfig
 from seedbed.forecasting.panels import Covariates, CovariatesConfig, Rules, SeriesSet, gather
-from seedbed.forecasting.panels.checks import Sieve
+from seedbed.forecasting.panels.sieve import Sieve
 from seedbed.forecasting.windows import WindowPresentations, Windows
 from tests.forecasting.promotions import FREQUENCIES, HORIZON, config, load, promotions
 from tests.forecasting.test_panels import ONE, rows

@@ -10,9 +10,10 @@ import torch
 
 from seedbed.config import UserError
 from seedbed.forecasting import ForecastRecipe
+from seedbed.forecasting.ensemble_learner import EnsembleForecaster
 from seedbed.forecasting.exogenous import facts_of
 from seedbed.forecasting.fitting import score
-from seedbed.forecasting.forecaster import EnsembleForecaster, NBEATSForecasterConfig
+from seedbed.forecasting.forecaster import NBEATSForecasterConfig
 from seedbed.forecasting.panels import SeriesSet
 from seedbed.forecasting.windows import WindowPresentations, Windows
 from seedbed.learner import Learner

@@ -12,8 +12,9 @@ import torch
 
 from seedbed.config import Interrupted, Machine, UserError
 from seedbed.forecasting import ForecastRecipe
+from seedbed.forecasting.ensemble_learner import EnsembleForecaster
 from seedbed.forecasting.fitting import Fitting, score
-from seedbed.forecasting.forecaster import EnsembleForecaster, FittedNBEATS, NBEATSForecasterConfig
+from seedbed.forecasting.forecaster import FittedNBEATS, NBEATSForecasterConfig
 from seedbed.forecasting.panels import SeriesSet
 from seedbed.forecasting.windows import WindowPresentations, Windows
 from seedbed.tracking import SilentRun

@@ -15,7 +15,7 @@ from seedbed.corpora import TestSplit
 from seedbed.forecasting import LongConfig
 from seedbed.forecasting.fitting import Forecasts
 from seedbed.forecasting.panels import FrequencyConfig, Rules, SeriesSet, gather, read_tables
-from seedbed.forecasting.panels.checks import Sieve
+from seedbed.forecasting.panels.sieve import Sieve
 from seedbed.forecasting.saved import forecast_table
 from tests.forecasting.panels import FREQUENCIES, config, load, rows, table
 

@@ -45,7 +45,8 @@ from seedbed.forecasting.panels import (
     gather,
     train_and_valid,
 )
-from seedbed.forecasting.panels.checks import OF_A_TABLE, Advice, OnFault, Sieve, prepare
+from seedbed.forecasting.panels.checks import prepare
+from seedbed.forecasting.panels.sieve import OF_A_TABLE, Advice, OnFault, Sieve
 from seedbed.forecasting.saved import Card, columns_of, forecast_table
 from seedbed.forecasting.statistical import StatisticalConfig
 from seedbed.tracking import SilentRun

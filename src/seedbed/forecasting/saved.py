@@ -29,8 +29,8 @@ from seedbed.forecasting.panels import (
     repeat_ids,
     to_time,
 )
-from seedbed.forecasting.panels.checks import OF_A_TABLE, OnFault, Sieve
 from seedbed.forecasting.panels.covariates import NO_COVARIATES
+from seedbed.forecasting.panels.sieve import OF_A_TABLE, OnFault, Sieve
 
 if TYPE_CHECKING:
     import polars as pl

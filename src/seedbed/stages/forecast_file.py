@@ -10,7 +10,7 @@ from seedbed.config import Interrupted, Machine, UserError
 from seedbed.forecasting.asked import unread, with_future
 from seedbed.forecasting.direct import TableOptions, forecast_once, matched, saved_advice
 from seedbed.forecasting.panels import read_tables
-from seedbed.forecasting.panels.checks import Sieve
+from seedbed.forecasting.panels.sieve import Sieve
 from seedbed.forecasting.panels.tables import find_files
 from seedbed.forecasting.saved import columns_of, load_forecaster, save_forecaster
 from seedbed.workspace import remove

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from seedbed.config import Strict, UserError
 from seedbed.forecasting.panels import CovariatesConfig, FrequencyConfig, Gaps, Panel, Rules, gather
-from seedbed.forecasting.panels.checks import OnFault, Sieve
+from seedbed.forecasting.panels.sieve import OnFault, Sieve
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seedbed.config import UserError
-from seedbed.forecasting.panels.checks import MISSING_WORDS, Sieve
+from seedbed.forecasting.panels.checks import MISSING_WORDS
 from seedbed.forecasting.panels.covariates import CovariatesConfig, Floats, Integers
+from seedbed.forecasting.panels.sieve import Sieve
 
 if TYPE_CHECKING:
     import polars as pl

@@ -15,7 +15,6 @@ from seedbed.config import UserError
 from seedbed.data.flat import FlatWriter
 from seedbed.forecasting.calendar import Instants, Step, anchors
 from seedbed.forecasting.panels.checks import (
-    Sieve,
     check_columns,
     check_dates,
     check_frequencies,
@@ -35,6 +34,7 @@ from seedbed.forecasting.panels.covariate_checks import (
 from seedbed.forecasting.panels.covariates import CovariatesConfig, CovariatesWriter, waves
 from seedbed.forecasting.panels.rules import MIN_TRAIN, Counts, Rules
 from seedbed.forecasting.panels.series import FrequencyConfig, SeriesSet, show, to_instants
+from seedbed.forecasting.panels.sieve import Sieve
 
 if TYPE_CHECKING:
     import polars as pl
