@@ -168,8 +168,8 @@ class TextGenerationConfig(Benchmark[TextPair]):
     bleu_units: Words = Field(
         "13a", description="what BLEU counts; of Korean without word pieces: characters"
     )
-    metric: Literal["bleu", "chrf", "exact_match"] = Field(
-        "bleu", description="the official score; of perplexity less would be better, so it is told beside"
+    metric: Literal["bleu", "chrf", "exact_match", "perplexity"] = Field(
+        "bleu", description="the official score; of perplexity the smaller wins"
     )
 
     def learn(self, documents: Sequence[Document]) -> TaskFacts:
