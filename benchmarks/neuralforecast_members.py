@@ -18,22 +18,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytorch_lightning as pl
 import torch
 from neuralforecast import NeuralForecast
 from neuralforecast.losses import pytorch as losses
 from neuralforecast.models import NBEATS
+from neuralforecast_steps import ON_CPU, WARMUP, Clock
 
-WARMUP, TRIED = 3, 12
-
-
-class Clock(pl.Callback):
-    """CPU time at the end of each step; on the class, for neuralforecast copies its callbacks."""
-
-    times: list[float] = []
-
-    def on_train_batch_end(self, *_: object) -> None:
-        Clock.times.append(time.process_time())
+TRIED = 12
 
 
 def fitted(table: pd.DataFrame, settings: dict[str, Any], *, horizon: int, steps: int) -> NeuralForecast:
@@ -43,16 +34,10 @@ def fitted(table: pd.DataFrame, settings: dict[str, Any], *, horizon: int, steps
         h=horizon,
         loss=loss,
         max_steps=steps,
-        start_padding_enabled=True,
-        accelerator="cpu",
-        devices=1,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        logger=False,
-        enable_checkpointing=False,
         callbacks=[Clock()],
         alias="y_hat",
         **own,
+        **ON_CPU,
     )
     Clock.times.clear()
     forecaster = NeuralForecast(models=[model], freq=1)
@@ -64,6 +49,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     asked = json.loads((folder / "asked.json").read_text())
     torch.set_num_threads(asked["threads"])
+    Clock.read = staticmethod(time.process_time)
     warnings.filterwarnings("ignore")
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -30,6 +30,9 @@ class BenchmarkRuns(Strict):
     max_steps: int = Field(ge=1)
     warmup_steps: int = Field(ge=0)
 
+    def links(self, recipe: str, backbone: str) -> dict[str, str]:
+        return {"recipe": recipe, "backbone": backbone, "corpus": self.corpus, "task": self.task}
+
     def within(self, most_steps: int | None) -> dict[str, int]:
         """Its length, cut to `most_steps`; warm-up stays the same share."""
         steps = self.max_steps if most_steps is None else min(self.max_steps, most_steps)
@@ -133,14 +136,14 @@ def lines_of(
     lines: Lines = {"fetch": {}, "preprocess": {}, "finetune": {}}
     refused: list[str] = []
     baseline = recipe.removeprefix("benchmark").lstrip("_")
+    any_links = next(iter(suite.benchmarks.values())).links(recipe, backbone)
+    if compose_run(root, "finetune", recipe, any_links, {})["classifier"]["name"] == "tfidf":
+        # no chance in it: more seeds repeat the first
+        values = {key: value for key, value in values.items() if key != "seeds"}
     for name, one in suite.benchmarks.items():
         of = f"{backbone}-{name}" if not baseline else f"{backbone}-{name}-{baseline}"
-        links = {"recipe": recipe, "backbone": backbone, "corpus": one.corpus, "task": one.task}
+        links = one.links(recipe, backbone)
         settings = {**one.within(options.most_steps), **values}
-        if not refused and not lines["finetune"]:
-            classifier = compose_run(root, "finetune", of, links, {})["classifier"]["name"]
-        if classifier == "tfidf":  # no chance in it: more seeds repeat the first
-            settings.pop("seeds", None)
         try:
             composed = compose_run(root, "finetune", of, links, settings)
             if unfit := mismatch(FinetuneRecipe.parse(composed, f"{recipe} on {name}"), network):
