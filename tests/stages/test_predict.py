@@ -107,6 +107,19 @@ def test_files_in_and_out(tuned: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert len(alone) == 3 and alone[0]["probabilities"] != rows[0]["probabilities"]
 
 
+def test_a_text_that_is_cut_says_so(tuned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = "그물의 층을 만든다 " * 200
+    (tmp_path / "in.txt").write_text(f"짧은 글\n{long}\n{long}끝\n", encoding="utf-8")
+    predict.run(tuned, MACHINE, ["tiny", str(tmp_path / "in.txt")])
+    shown = capsys.readouterr()
+    short, first, second = (json.loads(line) for line in shown.out.splitlines())
+    assert "cut" not in short and first["cut"] is True
+    assert first["probabilities"] == second["probabilities"]
+    assert "2 of them read the beginning alone" in shown.err and "line 2 is the first" in shown.err
+    predict.run(tuned, MACHINE, ["tiny", str(tmp_path / "in.txt"), f"out={tmp_path / 'o.parquet'}"])
+    assert pl.read_parquet(tmp_path / "o.parquet")["cut"].to_list() == [None, True, True]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -194,3 +194,10 @@ def test_a_run_goes_on_from_another(made: Path, tmp_path: Path, tracked: Any) ->
         assert curve(place.out, metric)[0] == curve(first.out, metric)[-1]
     with pytest.raises(UserError, match=r"tokenizer of .* nor extends it; make tokens with tokenizer"):
         pretrain.run(replace(place, inputs={**place.inputs, "tokenize/tiny": made / "byte_level_bpe"}), given)
+    # the generator is a masked LM, and one can go on from it alone
+    alone = str(first.out / "generator")
+    vocab = transformers.AutoTokenizer.from_pretrained(first.out).vocab
+    given = recipe("mlm_tiny", {**settings, "encoder": None, "start": {"checkpoint": alone}})
+    pretrain.run(replace(place, out=tmp_path / "third", scratch=tmp_path / "scratch-third",
+                         inputs={**place.inputs, f"pretrain/{alone}": Path(alone)}), given)  # fmt: skip
+    assert transformers.AutoTokenizer.from_pretrained(alone).vocab == vocab

@@ -51,7 +51,7 @@ def test_positions_agree_with_the_ids(max_length: int, tmp_path: Path) -> None:
     for pairs in (None, TEXTS[::-1]):
         read = read_words(tokenizer, TEXTS, pairs, max_length=max_length)
         ids = encode_texts(tokenizer, TEXTS, pairs, max_length=max_length)
-        for spelled, (numbers, _) in zip(read, ids, strict=True):
+        for spelled, (numbers, _, _) in zip(read, ids, strict=True):
             expected = [
                 words["</s>"] if word is None else words.get(word, words["<unk>"]) for word in spelled
             ]

@@ -35,18 +35,18 @@ def test_texts_and_pairs_stand_between_the_three_tokens(folder: Path) -> None:
     first, second = encode_batch(tokenizer, texts), encode_batch(tokenizer, pairs)
     assert not set(tokens) & {one for ids in first for one in ids}
     singles = encode_texts(tokenizer, texts, max_length=64)
-    assert [ids for ids, _ in singles] == [[size, *ids, size + 2] for ids in first]
+    assert [one.ids for one in singles] == [[size, *ids, size + 2] for ids in first]
     both = encode_texts(tokenizer, texts, pairs, max_length=64)
     expected = [[size, *a, size + 1, *b, size + 2] for a, b in zip(first, second, strict=True)]
-    assert [ids for ids, _ in both] == expected
-    assert not any(any(types) for _, types in both)
+    assert [one.ids for one in both] == expected
+    assert not any(any(one.type_ids) for one in both)
 
 
 def test_long_pairs_keep_the_three_tokens(folder: Path) -> None:
     tokenizer = load_tokenizer(folder)
     start, delimiter, extract = add_input_tokens(tokenizer)
-    [(ids, _)] = encode_texts(tokenizer, [KOREAN * 9], ["a b c"], max_length=20)
-    assert len(ids) == 20
+    [(ids, _, cut)] = encode_texts(tokenizer, [KOREAN * 9], ["a b c"], max_length=20)
+    assert cut and len(ids) == 20
     assert (ids[0], ids[-1], ids.count(delimiter)) == (start, extract, 1)
     assert ids[ids.index(delimiter) + 1 : -1] == encode_batch(tokenizer, ["a b c"])[0]
 
@@ -58,5 +58,5 @@ def test_transformers_reads_texts_as_we_do(folder: Path, tmp_path: Path) -> None
     assert add_input_tokens(ours) == (size, size + 1, size + 2)
     theirs = AutoTokenizer.from_pretrained(tmp_path)
     for pair in (None, "sort the rows"):
-        [(ids, _)] = encode_texts(ours, [KOREAN], None if pair is None else [pair], max_length=64)
+        [(ids, _, _)] = encode_texts(ours, [KOREAN], None if pair is None else [pair], max_length=64)
         assert theirs(KOREAN, pair)["input_ids"] == ids

@@ -205,23 +205,26 @@ def test_transformers_gives_the_same_ids(
     for part in ("pad", "unk", "cls", "sep", "mask"):
         assert getattr(theirs, f"{part}_token_id") == getattr(vocabulary, f"{part}_id")
     singles = theirs(HARD, truncation=True, max_length=16, split_special_tokens=True)
-    assert singles["input_ids"] == [ids for ids, _ in encode_texts(ours, HARD, max_length=16)]
+    assert singles["input_ids"] == [one.ids for one in encode_texts(ours, HARD, max_length=16)]
     pairs = theirs(
         HARD, HARD[::-1], truncation="longest_first", max_length=20, return_token_type_ids=True,
         split_special_tokens=True,
     )  # fmt: skip
     encoded = encode_texts(ours, HARD, HARD[::-1], max_length=20)
-    assert pairs["input_ids"] == [ids for ids, _ in encoded]
-    assert pairs["token_type_ids"] == [types for _, types in encoded]
+    assert pairs["input_ids"] == [one.ids for one in encoded]
+    assert pairs["token_type_ids"] == [one.type_ids for one in encoded]
+    whole = theirs(HARD, HARD[::-1], split_special_tokens=True)["input_ids"]
+    assert [one.cut for one in encoded] == [len(ids) > 20 for ids in whole]
+    assert any(one.cut for one in encoded) and not encode_texts(ours, HARD[:1], max_length=400)[0].cut
     assert ("token_type_ids" in theirs("x")) == (name == "wordpiece")
 
 
 def test_shapes_of_singles_and_pairs(folders: dict[str, Path]) -> None:
     tokenizer = load_tokenizer(folders["wordpiece"])
     a, b = encode_batch(tokenizer, ["the name", "of the node"])
-    assert encode_texts(tokenizer, ["the name"], max_length=99) == [([2, *a, 3], [0] * (len(a) + 2))]
+    assert encode_texts(tokenizer, ["the name"], max_length=99) == [([2, *a, 3], [0] * (len(a) + 2), False)]
     assert encode_texts(tokenizer, ["the name"], ["of the node"], max_length=99) == [
-        ([2, *a, 3, *b, 3], [0] * (len(a) + 2) + [1] * (len(b) + 1))
+        ([2, *a, 3, *b, 3], [0] * (len(a) + 2) + [1] * (len(b) + 1), False)
     ]
     tokenizer = load_tokenizer(folders["byte_level_bpe"])
     a, b = encode_batch(tokenizer, ["the name", "of the node"])
@@ -231,7 +234,7 @@ def test_shapes_of_singles_and_pairs(folders: dict[str, Path]) -> None:
 
 def test_longest_is_cut_first(folders: dict[str, Path]) -> None:
     tokenizer = load_tokenizer(folders["wordpiece"])
-    ((ids, types),) = encode_texts(tokenizer, ["the " * 50], ["name"], max_length=12)
+    ((ids, types, _),) = encode_texts(tokenizer, ["the " * 50], ["name"], max_length=12)
     assert len(ids) == 12
     assert types.count(1) == len(encode_batch(tokenizer, ["name"])[0]) + 1
 

@@ -57,7 +57,7 @@ def test_both_spellings_of_hangul_are_one_word_and_case_is_kept(tmp_path: Path) 
 
 def test_a_text_stands_between_marks_and_so_do_pairs(tmp_path: Path) -> None:
     tokenizer = load_tokenizer(save(tmp_path))
-    [(single, _), (pair, types)] = [
+    [(single, _, _), (pair, types, _)] = [
         encode_texts(tokenizer, ["All are"], max_length=9)[0],
         encode_texts(tokenizer, ["All are"], ["모든"], max_length=9)[0],
     ]

@@ -114,6 +114,14 @@ def _fit_network(
         classifier.encode(network, task, examples, backbone, facts=facts, max_length=recipe.max_length)
         for examples in (train_examples, valid_examples)
     ]
+    cut = {split: len(rows.cut) for split, rows in zip(("train", "valid"), encoded, strict=True)}
+    tracker.log_metrics({f"examples/{split}_cut": count for split, count in cut.items()})
+    if any(cut.values()) and seed == recipe.seeds[0]:
+        print(
+            f"finetune {workspace.run}: max_length {recipe.max_length} cuts {cut['train']:,} of "
+            f"{len(train_examples):,} train and {cut['valid']:,} of {len(valid_examples):,} valid examples",
+            flush=True,
+        )
     trained = train(
         learner,
         data=ExamplePresentations(

@@ -43,10 +43,23 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
     answers = open_answers(root, machine, name, options.seeds, raw=options.raw)
     from seedbed.tasks.inputs import read_inputs
 
-    rows = predictions(answers, read_inputs(Path(file)), where=f"predict {name}: {file}")
-    count = _write(rows, Path(options.out)) if options.out else _print(rows)
+    cut: list[str] = []
+
+    def told() -> Iterator[dict[str, Any]]:
+        for row in predictions(answers, read_inputs(Path(file)), where=f"predict {name}: {file}"):
+            if "cut" in row:
+                cut.append(row["id"])
+            yield row
+
+    count = _write(told(), Path(options.out)) if options.out else _print(told())
     averaged = f"the mean of {len(answers.seeds)} seeds" if len(answers.seeds) > 1 else "one seed"
     print(f"predict {name}: {count} answers of {averaged}{calibration(answers)}", file=sys.stderr)
+    if cut:
+        print(
+            f"predict {name}: {len(cut)} of them read the beginning alone, as their texts are longer than "
+            f"max_length {answers.max_length}; they say cut: true, {cut[0]} is the first",
+            file=sys.stderr,
+        )
 
 
 def calibration(answers: "Answers") -> str:

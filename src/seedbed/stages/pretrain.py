@@ -106,7 +106,9 @@ def run(workspace: Workspace, recipe: PretrainRecipe) -> None:
         )
         with workspace.publish() as out:
             learner.save(out)
-            copy_tokenizer(folder / "tokenizer", out, max_length=length)
+            # beside each network: an ELECTRA's generator is a masked LM of its own, and can be gone on from
+            for config in sorted(out.rglob("config.json")):
+                copy_tokenizer(folder / "tokenizer", config.parent, max_length=length)
             write_json(out / "metrics.json", trained.metrics)
             describe(
                 out, workspace, recipe, learner, data, trained.metrics, num_valid_rows=valid_rows.num_rows

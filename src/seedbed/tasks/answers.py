@@ -36,6 +36,7 @@ class Answers:
     ) -> None:
         """`raw`: probabilities as trained, without the temperatures that valid asks for."""
         self._task: Task[Any] = recipe.task
+        self.max_length = recipe.max_length
         self._facts = read_facts(folder)
         self.labels, self.asks = self._facts.labels, self._task.asks
         self.seeds = tuple(recipe.seeds if seeds is None else seeds)
@@ -48,10 +49,16 @@ class Answers:
         self._models = [_open(recipe, seed_folder(folder, seed), self._facts) for seed in self.seeds]
 
     def __call__(self, questions: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
-        """What the task tells of each question, the texts that `asks` names; in order."""
+        """What the task tells of each question, the texts that `asks` names; in order.
+
+        Of what was longer than the network reads it is also told: `cut`, true.
+        """
         examples = [self._task.question(str(i), parts) for i, parts in enumerate(questions)]
         encoded, outputs = self._read(examples)
-        return self._task.answers(examples, encoded, outputs, self._facts)
+        told = self._task.answers(examples, encoded, outputs, self._facts)
+        for number in encoded.cut if encoded is not None else ():
+            told[number]["cut"] = True
+        return told
 
     def probabilities(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Floats:
         """probabilities_NC of a task of labels; `pairs` are second parts, one for each text or none."""

@@ -69,6 +69,7 @@ class SpelledRows(EncodedRows):
         return cls(
             ids=rows.ids,
             type_ids=rows.type_ids,
+            cut=rows.cut,
             pad_id=rows.pad_id,
             rows=rows,
             characters=[spell_all(words, max_characters=max_characters) for words in read],

@@ -35,6 +35,8 @@ class EncodedRows(ABC):
     ids: list[npt.NDArray[np.int64]]
     type_ids: list[npt.NDArray[np.int64]]
     pad_id: int
+    cut: frozenset[int] = frozenset()
+    """The numbers of the rows that hold less than their text."""
 
     @abstractmethod
     def labels_of(self, chosen: npt.NDArray[np.int64], length: int) -> Labels:
@@ -117,10 +119,11 @@ class EncodedExamples(EncodedRows):
         assert len(pairs) in (0, len(texts)), "a task makes texts or pairs, not both"
         encoded = encode_texts(tokenizer, [text for text, _ in texts], pairs or None, max_length=max_length)
         return cls(
-            ids=[np.array(ids, dtype=np.int64) for ids, _ in encoded],
-            type_ids=[np.array(types, dtype=np.int64) for _, types in encoded],
+            ids=[np.array(one.ids, dtype=np.int64) for one in encoded],
+            type_ids=[np.array(one.type_ids, dtype=np.int64) for one in encoded],
             labels=labels,
             pad_id=pad_id,
+            cut=frozenset(number for number, one in enumerate(encoded) if one.cut),
         )
 
     def labels_of(self, chosen: npt.NDArray[np.int64], length: int) -> Labels:

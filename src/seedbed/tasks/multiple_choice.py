@@ -140,6 +140,7 @@ class MultipleChoiceConfig(Benchmark[Choice]):
             ids=[np.concatenate(pairs.ids[first : first + num_choices]) for first in groups],
             type_ids=[np.concatenate(pairs.type_ids[first : first + num_choices]) for first in groups],
             pad_id=pad_id,
+            cut=frozenset(number // num_choices for number in pairs.cut),
             pairs=pairs,
             num_choices=num_choices,
             labels=labels_N,

@@ -205,6 +205,7 @@ class TextGenerationConfig(Benchmark[TextPair]):
             ids=rows,
             type_ids=[np.zeros_like(row) for row in rows],
             pad_id=pad_id,
+            cut=frozenset(number for number, source in enumerate(sources) if len(source) > room),
             prompts=np.array([len(prompt) for prompt in prompts], dtype=np.int64),
             learned=self.learned,
             tokenizer=tokenizer,

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,14 +47,23 @@ def encode_stream(
             yield _flat(waiting.result())
 
 
+class Encoded(NamedTuple):
+    """A text or a pair of texts as a network reads it."""
+
+    ids: list[int]
+    type_ids: list[int]
+    cut: bool
+    """The end was left out."""
+
+
 def encode_texts(
     tokenizer: "tokenizers.Tokenizer",
     texts: Sequence[str],
     pairs: Sequence[str] | None = None,
     *,
     max_length: int,
-) -> list[tuple[list[int], list[int]]]:
-    """(ids, type ids) of each text or pair with special tokens, cut to `max_length`.
+) -> list[Encoded]:
+    """Each text or pair with special tokens, cut to `max_length`.
 
     Of a pair the longer text is cut first. RoBERTa's type ids are all 0, as its checkpoints have one type.
     """
@@ -64,7 +73,7 @@ def encode_texts(
         encodings = tokenizer.encode_batch_fast(inputs)
     finally:
         tokenizer.no_truncation()
-    return [(encoding.ids, encoding.type_ids) for encoding in encodings]
+    return [Encoded(one.ids, one.type_ids, bool(one.overflowing)) for one in encodings]
 
 
 def batches(texts: Iterable[str], *, characters: int) -> Iterator[list[str]]:
