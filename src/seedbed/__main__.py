@@ -165,7 +165,9 @@ def _run(root: Path, machine: Machine, verb: str, run: str, overrides: list[str]
 
     lock = load_lock(root)
     if overrides:
-        lock = import_module("seedbed.stages.compose").compose_with_overrides(root, verb, run, overrides)
+        lock = import_module("seedbed.stages.compose").compose_with_overrides(
+            root, lock, verb, run, overrides
+        )
     recipe = _recipe(lock, verb, run)
     stage = import_module(f"seedbed.stages.{verb}")
     rank, world = rank_and_world()

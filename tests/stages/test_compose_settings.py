@@ -5,10 +5,15 @@ from pathlib import Path
 import pytest
 
 from seedbed.config import UserError
-from seedbed.recipes import load_lock
+from seedbed.recipes import Lock, load_lock
 from seedbed.stages import compose
 from seedbed.training.averaging import EMAConfig
 from tests.stages.table import REPOSITORY, edit
+
+
+def overridden(project: Path, verb: str, run: str, words: list[str]) -> Lock:
+    compose.run(project)
+    return compose.compose_with_overrides(project, load_lock(project), verb, run, words)
 
 
 def test_single_values_and_whole_components_can_be_set(project: Path) -> None:
@@ -56,7 +61,7 @@ def test_ways_of_fine_tuning_can_be_switched_on_by_name(project: Path) -> None:
         "validate_every=50", "selection=best", "unfreezing=head_first", "schedule=slanted_triangular",
         "separate_seeds=paired", "classifier.reinitialise=top_layers", "classifier.mixout=mixout",
     ]  # fmt: skip
-    lock = compose.compose_with_overrides(project, "finetune", "electra_tiny-topics", words)
+    lock = overridden(project, "finetune", "electra_tiny-topics", words)
     found = lock.finetune["electra_tiny-topics"]
     places = (found.selection, found.unfreezing, found.schedule, found.separate_seeds)
     chosen = [place.name if place else None for place in places]
@@ -66,9 +71,7 @@ def test_ways_of_fine_tuning_can_be_switched_on_by_name(project: Path) -> None:
     # the task's file leaves its class_weights out
     for weights in ("balanced", "{name: balanced}"):
         words = ["classifier.adapter=lora", f"task.class_weights={weights}"]
-        found = compose.compose_with_overrides(project, "finetune", "electra_tiny-topics", words).finetune[
-            "electra_tiny-topics"
-        ]
+        found = overridden(project, "finetune", "electra_tiny-topics", words).finetune["electra_tiny-topics"]
         assert found.classifier.name == "encoder" and found.classifier.adapter is not None
         assert found.task.name == "topics" and found.task.class_weights is not None
 
@@ -84,16 +87,16 @@ def test_korean_on_the_command_line(project: Path) -> None:
     compose.run(project)
     run = ("finetune", "electra_tiny-topics")
     with pytest.raises(UserError, match=r"not key=value.*quote what is not ASCII"):
-        compose.compose_with_overrides(project, *run, ["task.placeholder=값"])
-    found = compose.compose_with_overrides(project, *run, ['task.placeholder="값"']).finetune[run[1]]
+        overridden(project, *run, ["task.placeholder=값"])
+    found = overridden(project, *run, ['task.placeholder="값"']).finetune[run[1]]
     assert found.task.name == "topics" and found.task.placeholder == "값"
 
 
 def test_the_command_line_composes_the_same(project: Path) -> None:
     compose.run(project)
     plain = load_lock(project)
-    assert compose.compose_with_overrides(project, "pretrain", "electra_tiny", []) == plain
-    changed = compose.compose_with_overrides(
+    assert overridden(project, "pretrain", "electra_tiny", []) == plain
+    changed = overridden(
         project,
         "pretrain",
         "electra_tiny",
@@ -122,12 +125,12 @@ def test_the_command_line_composes_the_same(project: Path) -> None:
 def test_an_override_that_is_no_value_is_told(project: Path) -> None:
     for text in ("seed", "~seed", "seed=1,2", "seed=[1", "optimizer@x=y"):
         with pytest.raises(UserError, match="pretrain electra_tiny"):
-            compose.compose_with_overrides(project, "pretrain", "electra_tiny", [text])
+            overridden(project, "pretrain", "electra_tiny", [text])
 
 
 def test_a_component_is_replaced_before_a_value_inside_it_is_set(project: Path) -> None:
     overrides = ["encoder.num_layers=3", "encoder=electra_small", "schedule=constant"]
-    recipe = compose.compose_with_overrides(project, "pretrain", "electra_tiny", overrides)
+    recipe = overridden(project, "pretrain", "electra_tiny", overrides)
     assert recipe.pretrain["electra_tiny"].encoder.num_layers == 3
     assert recipe.pretrain["electra_tiny"].encoder.hidden_size == 256
     assert recipe.pretrain["electra_tiny"].schedule.name == "constant"
@@ -135,7 +138,7 @@ def test_a_component_is_replaced_before_a_value_inside_it_is_set(project: Path) 
 
 def test_a_component_can_be_put_where_the_recipe_has_none(project: Path) -> None:
     overrides = ["averaging=ema", "averaging.decay=0.5"]
-    recipe = compose.compose_with_overrides(project, "pretrain", "electra_tiny", overrides)
+    recipe = overridden(project, "pretrain", "electra_tiny", overrides)
     assert recipe.pretrain["electra_tiny"].averaging == EMAConfig(name="ema", decay=0.5, warmup=True)
     with pytest.raises(UserError, match=r"averaging: no file conf/averaging/mean\.yaml; known: ema, last_n"):
-        compose.compose_with_overrides(project, "pretrain", "electra_tiny", ["averaging=mean"])
+        overridden(project, "pretrain", "electra_tiny", ["averaging=mean"])

@@ -27,12 +27,12 @@ def test_a_transfer_is_a_forecast_run_that_takes_anothers_members(project: Path)
     assert lock.forecast["nbeats_m3-m1"].model == "nbeats_small-m3"
     assert ("forecast", "nbeats_m3-m1", "model", "forecast", "nbeats_small-m3") in lock.links()
     overridden = compose.compose_with_overrides(
-        project, "forecast", "nbeats_m3-m1", ["panel.frequencies.monthly.horizon=6"]
+        project, lock, "forecast", "nbeats_m3-m1", ["panel.frequencies.monthly.horizon=6"]
     )
     assert overridden.forecast["nbeats_m3-m1"].panel.frequencies["monthly"].horizon == 6
     with pytest.raises(UserError, match="horizon 19 of monthly is longer than the 18 that was trained"):
         compose.compose_with_overrides(
-            project, "forecast", "nbeats_m3-m1", ["panel.frequencies.monthly.horizon=19"]
+            project, lock, "forecast", "nbeats_m3-m1", ["panel.frequencies.monthly.horizon=19"]
         )
 
 

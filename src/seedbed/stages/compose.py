@@ -22,6 +22,40 @@ QUOTING = """; quote what is not ASCII, for the shell too: 'key=["값"]'; such k
 Values = Mapping[str, Any]
 
 
+class Conf:
+    """The files of conf/ as Hydra composes them, each once however many runs name it."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / "conf"
+        self._composed: dict[tuple[str, str], Any] = {}
+
+    def has(self, group: str, name: str) -> bool:
+        return (self._folder / group / f"{name}.yaml").is_file()
+
+    def has_group(self, group: str) -> bool:
+        return (self._folder / group).is_dir()
+
+    def names(self, group: str) -> list[str]:
+        return sorted(path.stem for path in (self._folder / group).glob("*.yaml") if path.stem != "_base")
+
+    def file(self, group: str, name: str) -> DictConfig:
+        """conf/<group>/<name>.yaml with its defaults, to be changed by whoever asked."""
+        if (group, name) not in self._composed:
+            self._composed[group, name] = self._compose(group, name)
+        # without its parent, so that places are told from the recipe on
+        detached = OmegaConf.create(self._composed[group, name])
+        assert isinstance(detached, DictConfig)
+        return detached
+
+    def _compose(self, group: str, name: str) -> Any:
+        try:
+            with initialize_config_dir(str(self._folder.resolve()), version_base="1.3"):
+                config = compose(f"{group}/{name}")
+        except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+            raise UserError(f"conf/{group}/{name}.yaml: {_one_line(error)}") from None
+        return OmegaConf.to_container(config[group]) if group in config else {}
+
+
 def run(root: Path) -> None:
     """Write params.lock.yaml, checked; nothing is written when anything is wrong."""
     tree = compose_all(root)
@@ -34,8 +68,7 @@ def run(root: Path) -> None:
 
 def compose_all(root: Path) -> dict[str, Any]:
     """The whole tree, composed run by run."""
-    params = load_yaml(root / PARAMS)
-    params = _mapping(params, PARAMS)
+    conf, params = Conf(root), _mapping(load_yaml(root / PARAMS), PARAMS)
     known_keys = [*COMPOSED, TRANSFER, "set"]
     unknown = sorted(set(params) - set(known_keys))
     if unknown:
@@ -53,15 +86,14 @@ def compose_all(root: Path) -> dict[str, Any]:
     tree: dict[str, Any] = {"digest": digest(root)}
     for verb in COMPOSED:
         if verb == "evaluate":
-            tree[verb] = compose_run(
-                root, verb, str(params.get(verb) or "default"), {}, settings.get(verb) or {}
-            )
+            name = str(params.get(verb) or "default")
+            tree[verb] = _recipe(conf, verb, name, {}, settings.get(verb) or {})
             continue
         entries = _entries(params, verb)
         of_verb = _mapping(settings.get(verb) or {}, f"{PARAMS}: set.{verb}")
         tree[verb] = {
-            str(name): compose_run(
-                root,
+            str(name): _recipe(
+                conf,
                 verb,
                 str(name),
                 _mapping(links or {}, f"{PARAMS}: {verb}.{name}"),
@@ -94,9 +126,8 @@ def _entries(params: Values, verb: str) -> dict[str, Any]:
     return entries | transfers
 
 
-def compose_with_overrides(root: Path, verb: str, run: str, overrides: Sequence[str]) -> Lock:
-    """The tree with the command line's `key=value` overrides on one run: the same composition, checked."""
-    tree = compose_all(root)
+def compose_with_overrides(root: Path, lock: Lock, verb: str, run: str, overrides: Sequence[str]) -> Lock:
+    """The lock with the command line's `key=value` overrides on one run: the same composition, checked."""
     params = load_yaml(root / PARAMS)
     settings = (params.get("set") or {}).get(verb) or {}
     entries = {} if verb == "evaluate" else _entries(params, verb)
@@ -107,6 +138,7 @@ def compose_with_overrides(root: Path, verb: str, run: str, overrides: Sequence[
     values = _flatten(own) | values_of(overrides, f"{verb} {run}")
     name = str(params.get(verb) or "default") if verb == "evaluate" else run
     composed = compose_run(root, verb, name, links, values)
+    tree = lock.model_dump(mode="json")
     tree[verb] = composed if verb == "evaluate" else {**tree[verb], run: composed}
     return Lock.check(tree, "command line")
 
@@ -117,19 +149,23 @@ def compose_run(root: Path, verb: str, run: str, links: Values, settings: Values
     A setting whose place holds a component, or nothing where one may stand, and whose value is a name
     switches the component's file (`encoder=electra_small`); any other sets the one value.
     """
+    return _recipe(Conf(root), verb, run, links, settings)
+
+
+def _recipe(conf: Conf, verb: str, run: str, links: Values, settings: Values) -> dict[str, Any]:
     links = dict(links)
     recipe = str(links.pop("recipe", run))
-    if not (root / "conf" / verb / f"{recipe}.yaml").is_file():
+    if not conf.has(verb, recipe):
         raise UserError(
             f"{PARAMS}: {verb}.{run}: no recipe conf/{verb}/{recipe}.yaml; "
-            f"write it, or name one of {', '.join(_names(root, verb))} by `recipe:`"
+            f"write it, or name one of {', '.join(conf.names(verb))} by `recipe:`"
         )
-    config = _hydra(root, verb, recipe)
+    config = conf.file(verb, recipe)
     # from the outside in: a component is replaced before a value inside it is set
     values = {**links, **_flatten(settings)}
     for key, value in sorted(values.items(), key=lambda item: item[0].count(".")):
-        if isinstance(value, str) and _takes_component(root, config, key, value):
-            value = _component(root, f"{verb}.{run}.{key}", value)
+        if isinstance(value, str) and _takes_component(conf, config, key, value):
+            value = _component(conf, f"{verb}.{run}.{key}", value)
         OmegaConf.update(config, key, value, merge=False, force_add=True)
     missing = sorted(str(key) for key in OmegaConf.missing_keys(config))
     if missing:
@@ -145,41 +181,24 @@ def compose_run(root: Path, verb: str, run: str, links: Values, settings: Values
     return {str(key): value for key, value in container.items()}
 
 
-def _hydra(root: Path, group: str, name: str) -> DictConfig:
-    """The composed conf/<group>/<name>.yaml."""
-    try:
-        with initialize_config_dir(str((root / "conf").resolve()), version_base="1.3"):
-            config = compose(f"{group}/{name}")
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        raise UserError(f"conf/{group}/{name}.yaml: {_one_line(error)}") from None
-    # without its parent, so that places are told from the recipe on
-    detached = OmegaConf.create(OmegaConf.to_container(config[group]) if group in config else {})
-    assert isinstance(detached, DictConfig)
-    return detached
-
-
-def _takes_component(root: Path, config: DictConfig, key: str, value: str) -> bool:
+def _takes_component(conf: Conf, config: DictConfig, key: str, value: str) -> bool:
     held = OmegaConf.select(config, key, default="")
     holder, _, group = key.rpartition(".")
     if held is None:
-        return (root / "conf" / group).is_dir()
+        return conf.has_group(group)
     # a task's file need not name what it leaves out; at the top a key that no file holds is a link's
     is_left_out = held == "" and bool(holder) and isinstance(OmegaConf.select(config, holder), DictConfig)
-    return isinstance(held, DictConfig) or (is_left_out and value in _names(root, group))
+    return isinstance(held, DictConfig) or (is_left_out and value in conf.names(group))
 
 
-def _component(root: Path, where: str, value: str) -> DictConfig:
+def _component(conf: Conf, where: str, value: str) -> DictConfig:
     """The component file that is to replace the one at `where`, together with what the recipe set in it."""
     group = where.rsplit(".", 1)[-1]
-    if value not in _names(root, group):
+    if value not in conf.names(group):
         raise UserError(
-            f"{where}: no file conf/{group}/{value}.yaml; known: {', '.join(_names(root, group)) or 'none'}"
+            f"{where}: no file conf/{group}/{value}.yaml; known: {', '.join(conf.names(group)) or 'none'}"
         )
-    return _hydra(root, group, value)
-
-
-def _names(root: Path, group: str) -> list[str]:
-    return sorted(p.stem for p in (root / "conf" / group).glob("*.yaml") if p.stem != "_base")
+    return conf.file(group, value)
 
 
 def values_of(overrides: Sequence[str], where: str) -> dict[str, Any]:

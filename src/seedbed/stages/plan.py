@@ -38,7 +38,7 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
     overrides = [word for word in words if not word.startswith(PREFIX)]
     lock = load_lock(root)
     if overrides:
-        lock = compose_with_overrides(root, "pretrain", name, overrides)
+        lock = compose_with_overrides(root, lock, "pretrain", name, overrides)
     if name not in lock.pretrain:
         known = ", ".join(lock.pretrain) or "none"
         raise UserError(f"plan {name}: no such pretrain run; known: {known}; add it to params.yaml")
