@@ -86,6 +86,7 @@ def test_health_answers_while_the_model_works(port):
         ("POST", "/predict", b"x" * 1_000_000, {}, 413),
         ("POST", "/predict", b"\xff\xfe", {}, 400),
         ("POST", "/predict", b'{"texts": 3}', {}, 400),
+        ("POST", "/predict", b'{"\\ud800": 1}', {}, 400),
         ("POST", "/predict", b'{"pairs": [["a", "b"]]}', {}, 400),
         ("POST", "/predict", b'{"texts": ["a"]}', {"Content-Type": "text/plain"}, 415),
         ("GET", "/predict", None, {}, 405),

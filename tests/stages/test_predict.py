@@ -128,6 +128,7 @@ def test_a_text_that_is_cut_says_so(tuned: Path, tmp_path: Path, capsys: pytest.
         (["tiny", "x.pdf"], r"cannot read \.pdf"),
         (["tiny", "gone.txt"], "no such file"),
         (["tiny", "x.txt", "out=x.csv"], r"\.jsonl or \.parquet"),
+        (["tiny", "x.jsonl", "out=./x.jsonl"], "out is the file of the texts"),
         (["tiny", "x.txt", "colour=1"], "unknown key"),
         (["tiny", "x.txt", "seeds=[9]"], "no seed 9"),
         (["tiny", "pairs.jsonl"], r"pairs\.jsonl holds pairs, this run answers texts; give it a column text"),
@@ -149,6 +150,12 @@ def test_faults(
         ("a.txt", "", "no text in it"),
         ("a.csv", "id,sentence\n1,x\n", "no column text"),
         ("a.csv", "text\na,b\n", ":2: 2 fields under 1 columns"),
+        ("a.csv", 'text\n"끝이 없는\n둘\n셋\n', ":4: unexpected end of data; write the file again"),
+        ("a.csv", "text,text\na,b\n", ":1: 2 columns text; name one otherwise"),
+        ("a.csv", f'text,choices\na,"{"[" * 100_000}"\n', ":2: choices is no JSON list"),
+        ("a.jsonl", '{"text": "\\ud800"}\n', ":1: half a surrogate pair"),
+        ("a.jsonl", '{"id": "\\udfff", "text": "a"}\n', ":1: half a surrogate pair"),
+        ("a.jsonl", '{"text": "a", "n": ' + "9" * 5000 + "}\n", "a number of thousands of digits"),
         ("a.jsonl", '{"text": 3}\n', ":1: text must be a text"),
         ("a.jsonl", '{"text": "a"}\n{"text": "b", "pair": "c"}\n', "single texts and pairs"),
         ("a.jsonl", '{"text": "a"\n', "not JSON"),
@@ -163,6 +170,8 @@ def test_files_that_are_not_right(tmp_path: Path, name: str, content: str, words
 def test_files_of_every_kind(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text('text\tpair\n한국어\t"두\n줄"\n', encoding="utf-8")
     assert [(one.text, one.pair) for one in read_inputs(tmp_path / "a.tsv")] == [("한국어", "두\n줄")]
+    (tmp_path / "a.csv").write_text(f"text\n{'글' * 100_000}\n\n끝\n\n", encoding="utf-8")
+    assert [len(one.text) for one in read_inputs(tmp_path / "a.csv")] == [100_000, 1]
     (tmp_path / "b.jsonl").write_text('{"id": 5, "text": "a", "more": 1}\n\n', encoding="utf-8")
     assert [(one.id, one.text) for one in read_inputs(tmp_path / "b.jsonl")] == [("5", "a")]
     (tmp_path / "c.csv").write_text('text,choices\n글,"[""하나"", ""둘""]"\n', encoding="utf-8")

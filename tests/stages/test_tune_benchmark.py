@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("metric", [pytest.param("valid/accuracy", marks=pytest.mark.slow), "valid/matthews"])
-def test_rate_and_batch_are_searched_on_valid_alone(tmp_path: Path, metric: str) -> None:
+def test_rate_and_batch_are_searched_on_valid_alone(
+    tmp_path: Path, metric: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_corpus(tmp_path / "data/clean/tiny")
     (tmp_path / "data/clean/tiny/test.jsonl").write_text("no trial may open this")
     write_backbone(tmp_path / "models/pretrain/electra")
@@ -52,6 +54,8 @@ def test_rate_and_batch_are_searched_on_valid_alone(tmp_path: Path, metric: str)
         "global_batch_size",
         "optimizer.learning_rate",
     ]
+    told = "valid/matthews is known when a trial has ended"
+    assert capsys.readouterr().err.count(told) == (metric == "valid/matthews")
     assert len(rows) == 5 and all(row[1] in ("COMPLETE", "PRUNED") for row in rows[1:])
     assert {row[4] for row in rows[1:]} <= {"16", "32", "64"}
     assert {float(row[5]) for row in rows[1:]} <= {2e-5, 3e-5, 5e-5}

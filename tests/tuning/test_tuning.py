@@ -92,7 +92,19 @@ def test_settings_go_to_their_dotted_place() -> None:
 
 
 def test_best_yaml_is_a_conf_file() -> None:
-    recipe = TuneRecipe(finetune="a-b", search_space={"x.y": "interval(0, 1)"}, num_trials=1, seed=0)
+    settings = {
+        "finetune": "a-b",
+        "search_space": {"x.y": "interval(0, 1)"},
+        "num_trials": 1,
+        "seed": 0,
+        "direction": "maximize",
+    }
+    recipe = TuneRecipe.parse(settings, "tune.s")
+    for metric in ("valid/loss", "valid/perplexity"):
+        with pytest.raises(UserError, match=f"metric {metric} is the better the smaller; say direction: min"):
+            TuneRecipe.parse({**settings, "metric": metric}, "tune.s")
+    with pytest.raises(UserError, match="direction"):
+        TuneRecipe.parse({k: v for k, v in settings.items() if k != "direction"}, "tune.s")
     text = best_yaml(recipe, {"x.y": 0.5, "z": "한글"}, parent="b", source="Trial 3 of 4.")
     assert yaml.safe_load(text) == {"defaults": ["b", "_self_"], "x": {"y": 0.5}, "z": "한글"}
     assert text.startswith("# Trial 3 of 4.\n")

@@ -59,12 +59,29 @@ def parse_object(line: str, where: str) -> dict[str, object]:
     """The JSON object of one line."""
     try:
         value = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-        raise UserError(f"{where}: not JSON ({reason}); expected one JSON object per line") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{where}: not JSON ({json_fault(error)}); expected one JSON object per line"
+        ) from None
     if not isinstance(value, dict):
         raise UserError(f"{where}: expected a JSON object, got {type(value).__name__}")
     return value
+
+
+def json_fault(error: ValueError | RecursionError) -> str:
+    """What `json.loads` did not take."""
+    match error:
+        case json.JSONDecodeError():
+            return error.msg
+        case ValueError():
+            return "a number of thousands of digits"
+        case _:
+            return "nested too deeply"
+
+
+def whole(text: str) -> bool:
+    """No half of a surrogate pair is in it, which JSON can write and UTF-8 cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def open_binary(path: Path) -> IO[bytes]:

@@ -116,17 +116,20 @@ class CsvConfig(Strict):
                 if line:
                     yield number, line.split(self.delimiter)
             return
-        # Process-wide, but the module's own default (128 KiB) refuses ordinary documents.
-        csv.field_size_limit(MAX_LINE_BYTES)
-        reader = csv.reader(
-            (line + "\n" for _, line in read_lines(path)), delimiter=self.delimiter, strict=True
-        )
-        try:
-            for row in reader:
-                if row:
-                    yield reader.line_num, row
-        except csv.Error as error:
-            raise UserError(f"{path}:{reader.line_num}: {error}; try `quoting: none`") from None
+        yield from csv_rows(path, delimiter=self.delimiter, remedy="try `quoting: none`")
+
+
+def csv_rows(path: Path, *, delimiter: str, remedy: str) -> Iterator[tuple[int, list[str]]]:
+    """The line a row ends on, and its fields; a quoted field may hold line ends, empty lines are none."""
+    # Process-wide, but the module's own default (128 KiB) refuses ordinary documents.
+    csv.field_size_limit(MAX_LINE_BYTES)
+    reader = csv.reader((line + "\n" for _, line in read_lines(path)), delimiter=delimiter, strict=True)
+    try:
+        for row in reader:
+            if row:
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise UserError(f"{path}:{reader.line_num}: {error}; {remedy}") from None
 
 
 class ParquetConfig(Strict):

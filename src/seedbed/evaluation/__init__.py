@@ -81,4 +81,6 @@ def matching(pair: Pair, names: list[str], where: str) -> list[tuple[str, str]]:
                 "name one of them or remove the pair"
             )
         found.append(hits)
+    if pair.a == pair.b and "*" not in pair.a:
+        raise UserError(f"{where}: {pair.a} beside itself; name two runs")
     return [(a, b) for a in found[0] for b in found[1] if a != b]

@@ -48,8 +48,15 @@ def _text_verdicts(
     for i, pair in enumerate(recipe.finetune):
         for a, b in matching(pair, sorted(named), f"evaluate.finetune.{i}"):
             metric = pair.metric or named[a].headline
+            if not named[a].comparable(named[b]):
+                if "*" in pair.a + pair.b:
+                    continue
+                raise UserError(
+                    f"evaluate.finetune.{i}: {a} and {b} do not answer the same test examples by the same "
+                    "official score; remove the pair, or give both one corpus and task"
+                )
             # two patterns may meet the same pair, from either side
-            if not named[a].comparable(named[b]) or (frozenset((a, b)), metric) in asked:
+            if (frozenset((a, b)), metric) in asked:
                 continue
             asked.add((frozenset((a, b)), metric))
             if metric not in named[a].score_names:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from seedbed.corpora.base import json_fault, whole
+
 MAX_BODY_BYTES = 256 * 1024
 """A model reads the first few hundred tokens of a text; a larger body is a mistake or an attack."""
 MAX_TEXTS = 256
@@ -52,10 +54,14 @@ def parse(body: bytes) -> Query:
     except UnicodeDecodeError as error:
         raise BadRequest(400, f"the body is not UTF-8 at byte {error.start}; encode it as UTF-8") from None
     except (ValueError, RecursionError) as error:
-        reason = f"{error.msg}, byte {error.pos}" if isinstance(error, json.JSONDecodeError) else "too deep"
-        raise BadRequest(400, f"the body is not JSON ({reason}); send {SHAPE}") from None
+        at = f", byte {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
+        raise BadRequest(400, f"the body is not JSON ({json_fault(error)}{at}); send {SHAPE}") from None
     if not isinstance(value, dict) or len(value) != 1 or not set(value) <= set(SHAPES):
-        came = f"keys {', '.join(sorted(value)[:5])}" if isinstance(value, dict) and value else _kind(value)
+        came = (
+            f"keys {', '.join(map(ascii, sorted(value)[:5]))}"
+            if isinstance(value, dict) and value
+            else _kind(value)
+        )
         raise BadRequest(400, f"got {came}; send {SHAPE}"[:400])
     (name, items) = next(iter(value.items()))
     if not isinstance(items, list) or not items:
@@ -84,12 +90,8 @@ def _text(value: object, where: str) -> str:
         raise BadRequest(400, f"{where} is {_kind(value)}; send a text")
     if not value.strip():
         raise BadRequest(400, f"{where} is blank; send a text")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise BadRequest(
-            400, f"{where} holds half a surrogate pair at character {error.start}; send whole characters"
-        ) from None
+    if not whole(value):
+        raise BadRequest(400, f"{where} holds half a surrogate pair; send whole characters")
     return value
 
 

@@ -40,6 +40,10 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
     options = PredictOptions.parse_words(words, f"predict {name}")
     if options.out and Path(options.out).suffix not in (".jsonl", ".parquet"):
         raise UserError(f"predict {name}: out is {options.out}; give a name in .jsonl or .parquet")
+    if options.out and Path(options.out).resolve() == Path(file).resolve():
+        raise UserError(
+            f"predict {name}: out is the file of the texts, which answers do not hold; name another"
+        )
     answers = open_answers(root, machine, name, options.seeds, raw=options.raw)
     from seedbed.tasks.inputs import read_inputs
 

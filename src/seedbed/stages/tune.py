@@ -136,10 +136,18 @@ def _train(workspace: Workspace, recipe: FinetuneRecipe, study: TuneRecipe, tria
     if reported and trial.should_prune():  # the kill fell between verdict and note
         raise Pruned
     last = max(reported, default=-1)
+    told = study.pruning is None or trial.number > 0
 
     def on_valid(step: int, metrics: Mapping[str, float]) -> None:
-        nonlocal last
+        nonlocal last, told
         value = metrics.get(study.metric, metrics.get(study.metric.removeprefix("valid/")))
+        if value is None and not told:
+            told = True
+            print(
+                f"tune.{study.finetune}: {study.metric} is known when a trial has ended (validations give "
+                f"{', '.join(sorted(metrics))}): none is stopped early",
+                file=sys.stderr,
+            )
         # Steps of a second seed begin at 0 again: pruning looks at the first seed only.
         if value is None or step <= last:
             return

@@ -1,13 +1,13 @@
 """Texts from a file, for batches of predictions: plain lines, CSV or TSV with a header, JSON Lines."""
 
-import csv
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from seedbed.config import UserError
-from seedbed.corpora.base import parse_object, read_lines
+from seedbed.corpora.base import parse_object, read_lines, whole
+from seedbed.corpora.readers import csv_rows
 from seedbed.tasks.examples import Asks
 
 COLUMNS = ("id", "text", "pair", "choices")
@@ -65,28 +65,29 @@ def _objects(path: Path) -> Iterator[Input]:
 
 
 def _table(path: Path) -> Iterator[Input]:
-    # a quoted field may hold line ends: they are put back for the reader
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    rows = csv.reader((f"{line}\n" for _, line in read_lines(path)), delimiter=delimiter)
-    try:
-        header = next(rows, [])
-        if "text" not in header:
-            raise UserError(f"{path}:1: no column text in {', '.join(header)[:80] or 'line one'}; add it")
-        for row in rows:
-            where = f"{path}:{rows.line_num}"
-            if len(row) != len(header):
-                raise UserError(f"{where}: {len(row)} fields under {len(header)} columns; quote the text")
-            named = dict(zip(header, row, strict=True))
-            yield _input({k: v for k, v in named.items() if k in COLUMNS}, where, rows.line_num)
-    except csv.Error as error:
-        raise UserError(f"{path}:{rows.line_num}: {error}; write the file again") from None
+    rows = csv_rows(path, delimiter=delimiter, remedy="write the file again")
+    _, header = next(rows, (0, list[str]()))
+    if "text" not in header:
+        raise UserError(f"{path}:1: no column text in {', '.join(header)[:80] or 'line one'}; add it")
+    if twice := [column for column in COLUMNS if header.count(column) > 1]:
+        raise UserError(f"{path}:1: {header.count(twice[0])} columns {twice[0]}; name one otherwise")
+    for number, row in rows:
+        where = f"{path}:{number}"
+        if len(row) != len(header):
+            raise UserError(f"{where}: {len(row)} fields under {len(header)} columns; quote the text")
+        named = dict(zip(header, row, strict=True))
+        yield _input({k: v for k, v in named.items() if k in COLUMNS}, where, number)
 
 
 def _input(value: dict[str, object], where: str, number: int) -> Input:
     text, pair, identity = value.get("text"), value.get("pair"), value.get("id", f"line {number}")
     if not isinstance(text, str) or not isinstance(pair, str | None) or not isinstance(identity, str | int):
         raise UserError(f"{where}: text must be a text, pair a text or left out, id a text or a number")
-    return Input(str(identity), text, pair, _choices(value.get("choices"), where))
+    one = Input(str(identity), text, pair, _choices(value.get("choices"), where))
+    if not all(whole(part) for part in (one.id, *one.parts)):
+        raise UserError(f"{where}: half a surrogate pair in it; write whole characters")
+    return one
 
 
 def _choices(value: object, where: str) -> tuple[str, ...]:
@@ -94,7 +95,7 @@ def _choices(value: object, where: str) -> tuple[str, ...]:
     if isinstance(value, str):
         try:
             return _choices(json.loads(value), where)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise UserError(f"{where}: choices is no JSON list: {value[:40]!r}; write it as one") from None
     if value is None:
         return ()

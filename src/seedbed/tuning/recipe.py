@@ -1,8 +1,8 @@
 """The recipe of a study; nothing of Optuna is imported here."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from seedbed.config import Strict
 from seedbed.tuning.space import Dimension, parse_dimension
@@ -30,8 +30,15 @@ class TuneRecipe(Strict):
     num_trials: int = Field(ge=1)
     seed: int = Field(ge=0)
     metric: str = Field("valid/accuracy", pattern="^valid/.+", description="only the valid split may choose")
-    direction: Literal["maximize", "minimize"] = "maximize"
+    direction: Literal["maximize", "minimize"]
     pruning: MedianPruning | None = None
+
+    @model_validator(mode="after")
+    def _check_direction(self) -> Self:
+        name = self.metric.rpartition("/")[2]
+        if name in ("loss", "perplexity") and self.direction == "maximize":
+            raise ValueError(f"metric {self.metric} is the better the smaller; say direction: minimize")
+        return self
 
     @field_validator("search_space")
     @classmethod
