@@ -1,6 +1,7 @@
 """The finetune stage on decoders: every kind of answer, texts, folders of transformers, and test answers."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -96,8 +97,14 @@ def test_decoders_write_texts_and_the_test_split_is_written_by_what_was_saved(
     assert test["predicted"].to_list() == test["label"].to_list() == ["둘째 글 😀"] * 12
     assert (
         Answers(given, place.out)([(labelled(n, d).text,) for n, d in enumerate(documents(1))])
-        == [{"text": "둘째 글 😀"}] * 3
+        == [{"text": "둘째 글 😀", "cut": True}] * 3
     )
+    # texts have no mean: of two seeds the first answers, and it says so
+    two = given.model_copy(update={"seeds": (1, 2)})
+    shutil.copytree(place.out / "seed-1", place.out / "seed-2")
+    assert Answers(two, place.out).seeds == (1,) and Answers(two, place.out, seeds=(2,)).seeds == (2,)
+    with pytest.raises(UserError, match="text_generation have no mean; name one seed"):
+        Answers(two, place.out, seeds=(1, 2))
     assert "model = OpenAIGPTLMHeadModel.from_pretrained" in (place.out / "README.md").read_text()
 
 

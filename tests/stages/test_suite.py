@@ -152,5 +152,7 @@ def test_lines_go_to_the_end_of_their_block() -> None:
     )
     empty = suite.inserted("fetch: {}  # none yet\nset: {}\n", "fetch", ["c: {}"])
     assert empty == "fetch:\n  c: {}\nset: {}\n"
+    deep = suite.inserted("fetch:\n  # four blanks\n    a: {}\nset: {}\n", "fetch", ["c: {}"])
+    assert deep == "fetch:\n  # four blanks\n    a: {}\n    c: {}\nset: {}\n"
     with pytest.raises(UserError, match="no block 'finetune'"):
         suite.inserted(text, "finetune", ["x: {}"])

@@ -45,11 +45,14 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
 
     application = Application(found, Facts(name, answers.labels, answers.seeds, answers.asks))
     try:
-        listening = socket.create_server((options.host, options.port), backlog=MOST_CONNECTIONS)
+        family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+        listening = socket.create_server(
+            (options.host, options.port), family=family, backlog=MOST_CONNECTIONS
+        )
     except OSError as error:
         raise UserError(
             f"serve {name}: cannot listen on {options.host}:{options.port} ({error.strerror}); "
-            "choose another port=, or port=0"
+            "choose another host= or port=, or port=0"
         ) from None
     config = uvicorn.Config(
         application,
@@ -69,6 +72,7 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     host, port = listening.getsockname()[:2]
+    host = f"[{host}]" if family == socket.AF_INET6 else host
     print(f"serve {name}: http://{host}:{port}/predict, {len(answers.labels)} labels, "
           f"{len(answers.seeds)} seeds{calibration(answers)}", flush=True)  # fmt: skip
     try:

@@ -186,8 +186,11 @@ def inserted(text: str, verb: str, new: list[str]) -> str:
     if len(starts) != 1:
         raise UserError(f"{PARAMS}: no block {verb!r} on a line of its own; write `{verb}:` above its runs")
     end = starts[0] + 1
-    last = end
+    last, indent = end, ""
     while end < len(lines) and (not lines[end].strip() or lines[end][0] in " #"):
+        line = lines[end]
         end += 1
-        last = end if lines[end - 1].startswith(" ") else last
-    return "\n".join([*lines[:last], *(f"  {line}" for line in new), *lines[last:]])
+        last = end if line.startswith(" ") else last
+        if not indent and line.strip() and not line.lstrip().startswith("#"):
+            indent = line[: len(line) - len(line.lstrip())]
+    return "\n".join([*lines[:last], *((indent or "  ") + line for line in new), *lines[last:]])

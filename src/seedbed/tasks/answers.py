@@ -39,10 +39,14 @@ class Answers:
         self.max_length = recipe.max_length
         self._facts = read_facts(folder)
         self.labels, self.asks = self._facts.labels, self._task.asks
-        self.seeds = tuple(recipe.seeds if seeds is None else seeds)
+        self.seeds = self._task.together(recipe.seeds) if seeds is None else tuple(seeds)
         if unknown := sorted(set(self.seeds) - set(recipe.seeds)):
             raise UserError(
                 f"{folder.name}: no seed {unknown[0]}; trained are {', '.join(map(str, recipe.seeds))}"
+            )
+        if self._task.together(self.seeds) != self.seeds:
+            raise UserError(
+                f"{folder.name}: the answers of task {self._task.name} have no mean; name one seed"
             )
         self._task.question("", ("a text",) * 3)  # a task that has no answers to give says so now
         self.temperatures = {} if raw else temperatures(self._task, folder, self.seeds, self._facts)

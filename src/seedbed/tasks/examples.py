@@ -171,6 +171,10 @@ class Task(Strict, ABC, Generic[E]):
             "another task"
         )
 
+    def together(self, seeds: Sequence[int]) -> tuple[int, ...]:
+        """The seeds that answer a question together, of those that were trained."""
+        return tuple(seeds)
+
     def pooled(self, outputs_S: "Sequence[Sequence[Outputs]]") -> "list[Outputs]":
         """The outputs of each row, of several seeds as of one: their mean (Lakshminarayanan et al. 2017)."""
         return [np.asarray(np.mean(of_row, axis=0)) for of_row in zip(*outputs_S, strict=True)]

@@ -242,9 +242,9 @@ class TextGenerationConfig(Benchmark[TextPair]):
     def question(self, identity: str, parts: Sequence[str]) -> TextPair:
         return TextPair(identity, parts[0], "")
 
-    def pooled(self, outputs_S: Sequence[Sequence[Outputs]]) -> list[Outputs]:
-        """Texts have no mean: those of the first seed."""
-        return list(outputs_S[0])
+    def together(self, seeds: Sequence[int]) -> tuple[int, ...]:
+        """Texts have no mean: the first alone."""
+        return tuple(seeds[:1])
 
     def answers(
         self,
