@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from seedbed.forecasting.ensembling import last_season, median, members
+from seedbed.forecasting.ensembling import departures, last_season, median, members
 
 
 def test_members_are_every_combination_with_its_own_seed() -> None:
@@ -24,6 +24,21 @@ def test_median_is_numpys() -> None:
     for count in (1, 2, 5, 6):
         values = torch.randn(count, 4, 3, generator=generator, dtype=torch.float64)
         np.testing.assert_allclose(median(values), np.median(values.numpy(), axis=0))
+
+
+def test_departures_from_the_last_known_value_have_any_level_and_size() -> None:
+    window_BT = torch.tensor([[9.0, 1, 5, 3], [9.0, 1, 2, 0], [4.0, 4, 4, 4], [0.0, 0, 7, 7]])
+    mask_BT = torch.tensor([[1.0, 1, 1, 1], [0.0, 1, 1, 0], [1.0, 1, 1, 1], [0.0, 0, 1, 1]])
+    level_B1, seen_BT, size_B1 = departures(window_BT, mask_BT, origin="last_scaled")
+    assert level_B1.flatten().tolist() == [3, 2, 4, 7]
+    # an unknown value has no say, and what stands still stays 0
+    assert size_B1.flatten().tolist() == [6, 1, 1, 1]
+    expected = torch.tensor([[1, -1 / 3, 1 / 3], [0, -1, 0], [0, 0, 0], [0, 0, 0]])
+    torch.testing.assert_close((seen_BT * mask_BT)[:, :3], expected)
+    torch.testing.assert_close(level_B1 + seen_BT * size_B1, window_BT)
+    level_B1, seen_BT, size_B1 = departures(window_BT, mask_BT, origin="last")
+    assert torch.equal(seen_BT, window_BT - level_B1) and torch.equal(size_B1, torch.ones(4, 1))
+    assert torch.equal(departures(window_BT, mask_BT, origin="zero")[1], window_BT)
 
 
 def test_the_last_season_is_repeated_and_what_is_unknown_in_it_is_the_last_known_value() -> None:

@@ -339,3 +339,21 @@ def test_members_that_learn_quantiles_bound_what_comes(tmp_path: Path) -> None:
     assert 0.7 < np.mean((low_NH <= actual_NH) & (actual_NH <= high_NH)) < 0.9
     without = fit(config(losses=["mase"], lookbacks=[3]), train, tmp_path / "without", max_steps=1)
     assert without.learner.plan == fitted.learner.plan[:1] and not without.forecast(train).intervals
+
+
+@pytest.mark.parametrize("kind", STACKS)
+def test_a_small_movement_on_a_high_level_is_seen_as_any_other(kind: str) -> None:
+    """1 + 1e-3 x is to the networks what x is, where departures are scaled; 1e-3 of it where they are not."""
+    windows = batch(members=None)
+    low = {**windows, "insample": 1 + 1e-3 * windows["insample"]}
+    made = {
+        level: EnsembleForecaster(config(kind, level=level), horizon=HORIZON, seed=1)
+        for level in ("last", "last_scaled")
+    }
+    found = {
+        level: [learner.components(one)[:, 1:].sum(1) for one in (windows, low)]
+        for level, learner in made.items()
+    }
+    torch.testing.assert_close(found["last_scaled"][1], 1e-3 * found["last_scaled"][0], rtol=2e-3, atol=2e-6)
+    with pytest.raises(AssertionError):
+        torch.testing.assert_close(found["last"][1], 1e-3 * found["last"][0], rtol=2e-3, atol=2e-6)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from seedbed.config import Machine, UserError
 from seedbed.forecasting.fitting import Fitting, score
@@ -47,6 +48,12 @@ def test_learns_more_than_the_last_value_and_is_kept(model: dict[str, Any], tmp_
     last = np.repeat(train.values[train.offsets[1:] - 1], train.config.horizon)
     naive = score(last.reshape(len(train), -1), valid, history=train)
     assert score(values_NH, valid, history=train)["smape"] < naive["smape"]
+    # on a level that is a thousand times as high the same departures, where they are scaled
+    network = config(model).model.build(lookback=9, horizon=HORIZON, seed=1)
+    learner, windows = WindowForecaster(network, loss="smape", level="last_scaled"), batch(members=None)
+    high = {**windows, "insample": 1 + 1e-3 * windows["insample"]}
+    departures = [learner(one) - one["insample"][:, -1:] for one in (windows, high)]
+    torch.testing.assert_close(departures[1], 1e-3 * departures[0], rtol=2e-3, atol=2e-6)
     fitted.save(tmp_path / "quarterly.safetensors")
     again = config(model).load(tmp_path / "quarterly.safetensors", train.config)
     assert np.array_equal(again.forecast(train).values_NH, values_NH)

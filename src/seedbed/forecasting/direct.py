@@ -66,7 +66,7 @@ NBEATS: Mapping[str, Any] = {
     },
     "lookbacks": [2, 3, 4],
     "losses": ["smape", "mase"],
-    "level": "last",
+    "level": "last_scaled",
 }
 TRAINING: Mapping[str, Any] = {
     "global_batch_size": 64,

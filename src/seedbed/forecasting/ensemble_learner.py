@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from seedbed.forecasting.ensembling import last_known, last_season, median
+from seedbed.forecasting.ensembling import departures, last_season, median
 from seedbed.forecasting.exogenous import Facts, build_members, shares
 from seedbed.forecasting.losses import Asked, add_scores, loss_of
 from seedbed.forecasting.windows import point_scale
@@ -61,11 +61,8 @@ class EnsembleForecaster(Learner):
         """(M, 1 + S, B, H) in the window's scale: the level, then each stack's share."""
         window_MBT = self._of_members(batch["insample"], 2)[..., -self.members.lookback :]
         mask_MBT = self._of_members(batch["insample_mask"], 2)[..., -self.members.lookback :]
-        level_MB1 = torch.zeros_like(window_MBT[..., -1:])
-        if self._level == "last":
-            level_MB1 = last_known(window_MBT, mask_MBT)
-        departures_MBT = window_MBT - level_MB1
-        shares_SMBH = shares(self.members, departures_MBT, mask_MBT, batch, self._of_members)
+        level_MB1, departures_MBT, size_MB1 = departures(window_MBT, mask_MBT, origin=self._level)
+        shares_SMBH = shares(self.members, departures_MBT, mask_MBT, batch, self._of_members) * size_MB1
         level_MBH = level_MB1.expand(-1, -1, self.members.horizon)
         if self._season_M:
             level_MBH = last_season(window_MBT, mask_MBT, points=self._season_M, horizon=self.members.horizon)

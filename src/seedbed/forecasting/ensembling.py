@@ -6,12 +6,17 @@ The paper's ensemble is six lookbacks x three losses x ten random starts; here e
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from seedbed.data.randomness import derive_seed
 from seedbed.forecasting.losses import Asked
+
+Origin = Literal["zero", "last", "last_scaled"]
+"""What a network sees and forecasts departures from: 0, the last known value, or that one with the departures
+over the largest of them."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,23 @@ def last_known(window_T: Tensor, mask_T: Tensor) -> Tensor:
     """The last value (..., 1) of windows (..., T) whose mask is 1; the oldest place where there is none."""
     places_T = torch.arange(1, mask_T.shape[-1] + 1, device=mask_T.device)
     return window_T.gather(-1, (mask_T * places_T).argmax(-1, keepdim=True))
+
+
+def departures(window_T: Tensor, mask_T: Tensor, *, origin: Origin) -> tuple[Tensor, Tensor, Tensor]:
+    """Of windows (..., T) the level (..., 1), what a network sees (..., T), its answers' unit (..., 1).
+
+    `last_scaled`: the largest departure in the window is 1, whatever the level (as Kim et al. 2022, RevIN,
+    centre and scale each window). A flat window's departures stay 0.
+    """
+    level_1, size_1 = torch.zeros_like(window_T[..., :1]), torch.ones_like(window_T[..., :1])
+    if origin != "zero":
+        level_1 = last_known(window_T, mask_T)
+    departures_T = window_T - level_1
+    if origin == "last_scaled":
+        size_1 = (departures_T * mask_T).abs().amax(-1, keepdim=True)
+        size_1 = torch.where(size_1 > 0, size_1, torch.ones_like(size_1))
+        departures_T = departures_T / size_1
+    return level_1, departures_T, size_1
 
 
 def last_season(window_MBT: Tensor, mask_MBT: Tensor, *, points: Sequence[int], horizon: int) -> Tensor:

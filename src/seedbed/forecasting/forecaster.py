@@ -14,7 +14,7 @@ from torch import Tensor
 
 from seedbed.config import Machine, Strict
 from seedbed.forecasting.ensemble_learner import EnsembleForecaster, quantiles_of
-from seedbed.forecasting.ensembling import Member, members
+from seedbed.forecasting.ensembling import Member, Origin, members
 from seedbed.forecasting.exogenous import Facts, facts_in, facts_of
 from seedbed.forecasting.fitting import Curve, Fitting, Floats, Forecasts, Level
 from seedbed.forecasting.losses import LossName
@@ -87,10 +87,10 @@ class NBEATSForecasterConfig(Strict):
     history_horizons: float = Field(
         10.0, gt=0, description="L_H: cuts are drawn from the last L_H x horizon points of a series"
     )
-    level: Literal["zero", "last"] = Field(
+    level: Origin = Field(
         "zero",
         description="zero: as in the paper; last: networks see and forecast departures from the last value "
-        "that is known",
+        "that is known; last_scaled: departures over the largest in the window",
     )
     by_frequency: dict[str, NBEATSFrequencySettings] = Field(
         {}, description="what differs for some frequencies"

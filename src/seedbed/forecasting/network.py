@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from seedbed.config import Strict
-from seedbed.forecasting.ensembling import last_known
+from seedbed.forecasting.ensembling import Origin, departures
 from seedbed.forecasting.fitting import Curve, Fitting, Forecasts
 from seedbed.forecasting.losses import LOSSES, LossName, add_scores
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
@@ -29,7 +29,7 @@ BATCH_SERIES = 4096
 class WindowForecaster(Learner):
     """A network that forecasts departures from a window's level. Its batches are (B, ...) or (B, 1, ...)."""
 
-    def __init__(self, network: nn.Module, *, loss: LossName, level: Literal["zero", "last"]) -> None:
+    def __init__(self, network: nn.Module, *, loss: LossName, level: Origin) -> None:
         super().__init__()
         self.network = network
         self._loss: LossName = loss
@@ -38,11 +38,9 @@ class WindowForecaster(Learner):
     def forward(self, batch: Batch) -> Tensor:
         """(B, H) in the window's scale."""
         window_BT, mask_BT = (_alone(batch[name], 2) for name in ("insample", "insample_mask"))
-        level_B1 = torch.zeros_like(window_BT[:, :1])
-        if self._level == "last":
-            level_B1 = last_known(window_BT, mask_BT)
-        departure_BH: Tensor = self.network(window_BT - level_B1, mask_BT)
-        return level_B1 + departure_BH.to(window_BT.dtype)
+        level_B1, departures_BT, size_B1 = departures(window_BT, mask_BT, origin=self._level)
+        departure_BH: Tensor = self.network(departures_BT, mask_BT)
+        return level_B1 + departure_BH.to(window_BT.dtype) * size_B1
 
     def counts(self, batch: Batch) -> dict[str, Tensor]:
         """Points that are asked for, unknown ones too, as the losses count them."""
@@ -99,8 +97,10 @@ class NetworkForecasterConfig(Strict):
     history_horizons: float = Field(
         10.0, gt=0, description="L_H: cuts are drawn from the last L_H x horizon points of a series"
     )
-    level: Literal["zero", "last"] = Field(
-        "last", description="what the network sees and forecasts departures from: the last known value, or 0"
+    level: Origin = Field(
+        "last",
+        description="what the network sees and forecasts departures from: the last known value, or 0; "
+        "last_scaled: departures over the largest in the window",
     )
 
     def fit(self, series: SeriesSet, *, valid: SeriesSet | None, fitting: Fitting) -> FittedNetwork:
