@@ -60,6 +60,21 @@ def test_confusions_are_scored_in_batches():
     assert metrics.matthews_correlation(counts)[3, 0] == metrics.matthews_correlation(counts[3, 0])
 
 
+def test_weighted_examples_are_counted_as_often_as_they_weigh():
+    rng = np.random.default_rng(4)
+    actual, predicted = rng.integers(0, 5, (2, 60))
+    drawn = rng.integers(0, 60, (7, 60))
+    weights = np.stack([np.bincount(chosen, minlength=60) for chosen in drawn]).astype(float)
+    counted = metrics.weighted_confusion(actual, predicted, num_classes=6)(weights)
+    for counts, chosen in zip(counted, drawn, strict=True):
+        theirs = oracle.confusion_matrix(actual[chosen], predicted[chosen], labels=range(6))
+        np.testing.assert_array_equal(counts, theirs)
+    scores = metrics.confusion_scores(counted)
+    for name, one in metrics.confusion_scores(counted[3]).items():
+        assert scores[name].shape == (7,) and scores[name][3] == one, name
+    assert scores["accuracy"][3] == oracle.accuracy_score(actual[drawn[3]], predicted[drawn[3]])
+
+
 def test_a_class_outside_the_range_is_refused():
     with pytest.raises(ValueError, match=r"predicted: classes 0\.\.3, allowed 0\.\.2"):
         metrics.confusion_matrix([0, 1], [0, 3], num_classes=3)

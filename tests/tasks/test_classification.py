@@ -7,6 +7,7 @@ import pytest
 
 from seedbed.config import UserError
 from seedbed.corpora import Document
+from seedbed.evaluation.classification import Classified, statistic
 from seedbed.tasks.classification import ClassificationConfig, label_table
 from seedbed.tasks.examples import Example, TaskFacts
 
@@ -93,3 +94,20 @@ def test_official_scores_equal_scikit_learn_also_when_resampled(classes: int) ->
     weights = np.bincount(drawn, minlength=200)[None].astype(np.float64)
     again = config().statistics(frame, facts)["matthews"](weights)[0]
     assert again == pytest.approx(matthews_corrcoef(labels[drawn], predicted[drawn]), abs=1e-12)
+
+
+def test_five_hundred_labels_are_scored_on_valid_as_on_test() -> None:
+    """A matrix of every example's cell among C x C cells would be 466 GiB here."""
+    from sklearn.metrics import matthews_corrcoef
+
+    rng = np.random.default_rng(2)
+    labels = rng.integers(0, 500, 2000)
+    predicted = np.where(rng.random(2000) < 0.7, labels, rng.integers(0, 500, 2000))
+    examples = [Example(f"글 {n}", "", None, int(label)) for n, label in enumerate(labels)]
+    frame = label_table(1, examples, np.eye(500)[predicted])
+    names = tuple(f"라벨 {n}" for n in range(500))
+    scores = config().scores(frame, TaskFacts(labels=names))
+    assert scores["matthews"] == pytest.approx(matthews_corrcoef(labels, predicted), abs=1e-12)
+    run = Classified.of(frame, run="a", task="t", label_names=names, headline="matthews")
+    tested = statistic(run)(np.ones((1, 2000)))[0, 0, run.score_names.index("matthews")]
+    assert tested == scores["matthews"], "to the bit"

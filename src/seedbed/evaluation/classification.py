@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from seedbed import metrics
 from seedbed.config import UserError
 from seedbed.evaluation.intervals import (
+    CHUNK_NUMBERS,
     Draws,
     Estimate,
     Floats,
@@ -126,44 +127,33 @@ class Classified:
 
 def statistic(run: Classified) -> Statistic:
     """SCORES, OF_TWO, then precision, recall and F1 of each class, of weighted examples."""
-    classes = len(run.label_names)
-    orders, starts, cells = [], [], []
-    for predicted_N in run.predicted_SN:
-        cell_N = run.labels_N * classes + predicted_N
-        order = np.argsort(cell_N, kind="stable")
-        cell, start = np.unique(cell_N[order], return_index=True)
-        orders.append(order)
-        starts.append(start)
-        cells.append(cell)
+    confusions = [
+        metrics.weighted_confusion(run.labels_N, predicted_N, num_classes=len(run.label_names))
+        for predicted_N in run.predicted_SN
+    ]
 
     def score(weights_BN: Floats) -> Floats:
         columns = []
-        for order, start, cell in zip(orders, starts, cells, strict=True):
-            counts = np.zeros((len(weights_BN), classes * classes))
-            counts[:, cell] = np.add.reduceat(weights_BN[:, order], start, axis=1)
-            columns.append(_scores(counts.reshape(-1, classes, classes)))
+        for confusion in confusions:
+            counts_BCC = confusion(weights_BN)
+            named = metrics.confusion_scores(counts_BCC)
+            each = metrics.precision_recall_f1(counts_BCC)
+            columns.append(np.column_stack([*(named[name] for name in (*SCORES, *OF_TWO)), *each]))
         return np.stack(columns, axis=1)
 
     return score
 
 
-def _scores(counts_BCC: Floats) -> Floats:
-    accuracy = np.trace(counts_BCC, axis1=1, axis2=2) / counts_BCC.sum((1, 2))
-    macro = metrics.precision_recall_f1(counts_BCC, average="macro")
-    each = metrics.precision_recall_f1(counts_BCC)
-    last = each[2][:, -1]
-    of_two = (last, (accuracy + last) / 2)
-    return np.column_stack([accuracy, *macro, metrics.matthews_correlation(counts_BCC), *of_two, *each])
-
-
 def of_counts(counts_BCC: Floats, *, metric: str) -> Floats:
     """One of SCORES and OF_TWO (B,) of confusion counts."""
-    return np.asarray(_scores(counts_BCC)[:, (*SCORES, *OF_TWO).index(metric)])
+    return metrics.confusion_scores(counts_BCC)[metric]
 
 
 def draw(run: Classified, *, resamples: int, seed: int) -> Draws:
     """The bootstrap of a run; columns as `statistic` gives them."""
-    return bootstrap(statistic(run), run.n, resamples=resamples, seed=seed)
+    # of many labels the confusion counts of a resample, and not its weights, are what fills the memory
+    numbers = CHUNK_NUMBERS * run.n // max(run.n, len(run.label_names) ** 2)
+    return bootstrap(statistic(run), run.n, resamples=resamples, seed=seed, numbers=numbers)
 
 
 def score(run: Classified, draws: Draws, *, confidence: float, seed: int) -> dict[str, Estimate]:

@@ -5,9 +5,11 @@ from seedbed.metrics.classification import (
     Floats,
     accuracy,
     confusion_matrix,
+    confusion_scores,
     matthews_correlation,
     perplexity,
     precision_recall_f1,
+    weighted_confusion,
 )
 from seedbed.metrics.forecasts import (
     Scale,
@@ -34,6 +36,7 @@ __all__ = [
     "chrf",
     "chrf_counts",
     "confusion_matrix",
+    "confusion_scores",
     "coverage",
     "crps",
     "interval_score",
@@ -50,4 +53,5 @@ __all__ = [
     "rmsse",
     "smape",
     "smape_points",
+    "weighted_confusion",
 ]

@@ -1,9 +1,10 @@
 """Scores of classes and of tokens: accuracy, precision, recall, F1, Matthews, perplexity.
 
 Most take confusion counts of shape (..., C, C), rows actual and columns predicted, so that one call scores
-every resample of a bootstrap. Shape legend: N examples, C classes.
+every resample of a bootstrap. Shape legend: N examples, C classes, B resamples.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -31,6 +32,44 @@ def confusion_matrix(actual: ArrayLike, predicted: ArrayLike, *, num_classes: in
             )
     cells = np.bincount(actual_N * num_classes + predicted_N, minlength=num_classes**2)
     return cells.reshape(num_classes, num_classes).astype(np.int64)
+
+
+def weighted_confusion(
+    actual: ArrayLike, predicted: ArrayLike, *, num_classes: int
+) -> Callable[[Floats], Floats]:
+    """`confusion_matrix` of weighted examples: from weights (B, N) to counts (B, C, C).
+
+    Each example is added to its own cell; nothing is held of the cells that no example is in but the zeros of
+    the answer.
+    """
+    cell_N = np.asarray(actual, np.int64) * num_classes + np.asarray(predicted, np.int64)
+    order_N = np.argsort(cell_N, kind="stable")
+    cells, starts = np.unique(cell_N[order_N], return_index=True)
+
+    def counts(weights_BN: Floats) -> Floats:
+        flat = np.zeros((len(weights_BN), num_classes**2))
+        flat[:, cells] = np.add.reduceat(weights_BN[:, order_N], starts, axis=1)
+        return flat.reshape(-1, num_classes, num_classes)
+
+    return counts
+
+
+def confusion_scores(confusion: ArrayLike) -> dict[str, Floats]:
+    """Scores (...) by name from counts (..., C, C): accuracy, the macro means, Matthews'; `f1` is the last
+    class's, `accuracy_f1` its mean with accuracy."""
+    confusion_CC = np.asarray(confusion, np.float64)
+    accuracy = np.trace(confusion_CC, axis1=-2, axis2=-1) / confusion_CC.sum((-2, -1))
+    precision, recall, macro_f1 = precision_recall_f1(confusion_CC, average="macro")
+    last_f1 = precision_recall_f1(confusion_CC)[2][..., -1]
+    return {
+        "accuracy": accuracy,
+        "macro_precision": precision,
+        "macro_recall": recall,
+        "macro_f1": macro_f1,
+        "matthews": matthews_correlation(confusion_CC),
+        "f1": last_f1,
+        "accuracy_f1": np.asarray((accuracy + last_f1) / 2),
+    }
 
 
 def precision_recall_f1(

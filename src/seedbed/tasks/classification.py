@@ -2,6 +2,7 @@
 
 from abc import ABC
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -165,24 +166,15 @@ class ClassificationConfig(ClassificationTask, Benchmark[Example]):
             )
 
     def statistics(self, frame: "polars.DataFrame", facts: TaskFacts) -> WeightedScores:
-        classes = len(facts.labels)
-        cells_N = frame["label"].to_numpy() * classes + frame["predicted"].to_numpy()
-        of_cell_NK = np.eye(classes**2)[cells_N]
+        confusion = metrics.weighted_confusion(
+            frame["label"].to_numpy(), frame["predicted"].to_numpy(), num_classes=len(facts.labels)
+        )
 
-        def confusion(weights_BN: Floats) -> Floats:
-            return np.asarray((weights_BN @ of_cell_NK).reshape(-1, classes, classes))
+        def score(weights_BN: Floats, name: str) -> Floats:
+            return metrics.confusion_scores(confusion(weights_BN))[name]
 
-        def f1(weights_BN: Floats) -> Floats:
-            _, _, f1_BC = metrics.precision_recall_f1(confusion(weights_BN))
-            return f1_BC[:, 1]
-
-        def accuracy_f1(weights_BN: Floats) -> Floats:
-            counts_BCC = confusion(weights_BN)
-            right_B = np.trace(counts_BCC, axis1=1, axis2=2) / counts_BCC.sum((1, 2))
-            return np.asarray((right_B + f1(weights_BN)) / 2)
-
-        found = {"matthews": lambda weights_BN: metrics.matthews_correlation(confusion(weights_BN))}
-        return found | ({"f1": f1, "accuracy_f1": accuracy_f1} if classes == 2 else {})
+        names = ("matthews", "f1", "accuracy_f1") if len(facts.labels) == 2 else ("matthews",)
+        return {name: partial(score, name=name) for name in names}
 
 
 def label_answer(share_C: Outputs, labels: Sequence[str]) -> dict[str, Any]:
