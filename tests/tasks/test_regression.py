@@ -36,6 +36,27 @@ def test_correlations_are_scipys_with_ties_and_when_resampled() -> None:
     assert np.isnan(pearson(actual, np.ones(300))[0])
 
 
+@pytest.mark.parametrize("constant", [1.0, 3.8, -0.1, 1e-9, 1 / 3])
+def test_equal_numbers_do_not_vary_whatever_their_last_bits(constant: float) -> None:
+    rng = np.random.default_rng(2)
+    for count in (7, 30, 301):
+        same, varied = np.full(count, constant), rng.random(count)
+        drawn = [rng.integers(0, count, count) for _ in range(20)]
+        weights = np.stack([np.bincount(chosen, minlength=count) for chosen in drawn]) / 3
+        for of in (pearson, spearman):
+            assert np.isnan(of(same, varied, weights)).all()
+            assert np.isnan(of(same, np.full(count, 0.1), weights)).all()
+
+
+def test_numbers_that_vary_little_for_their_size_still_vary() -> None:
+    from scipy.stats import pearsonr
+
+    rng = np.random.default_rng(3)
+    actual = 1.7e9 + rng.integers(0, 100, 50)  # seconds since 1970
+    predicted = actual + rng.normal(0, 30, 50)
+    assert pearson(actual, predicted)[0] == pytest.approx(pearsonr(actual, predicted).statistic, abs=1e-8)
+
+
 def test_f1_at_a_threshold_is_scikit_learns() -> None:
     from sklearn.metrics import f1_score
 

@@ -7,6 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+STILL = 1e-12
+"""What deviates from its mean by no more than this share of its size does not vary: equal numbers less their
+mean leave its last bits."""
 
 
 def pearson(actual_N: Floats, predicted_N: Floats, weights_BN: Floats | None = None) -> Floats:
@@ -34,10 +37,17 @@ def _weights(values_N: Floats, weights_BN: Floats | None) -> Floats:
 
 
 def _pearson(x_BN: Floats, y_BN: Floats, weights_BN: Floats) -> Floats:
-    total_B1 = weights_BN.sum(1, keepdims=True)
     # centred first: sums of squares of raw values lose digits
-    x_BN = x_BN - (weights_BN * x_BN).sum(1, keepdims=True) / total_B1
-    y_BN = y_BN - (weights_BN * y_BN).sum(1, keepdims=True) / total_B1
+    x_BN, x_varies_B = _centred(x_BN, weights_BN)
+    y_BN, y_varies_B = _centred(y_BN, weights_BN)
+    varies_B = x_varies_B & y_varies_B
     spread_B = np.sqrt((weights_BN * x_BN**2).sum(1) * (weights_BN * y_BN**2).sum(1))
     together_B = (weights_BN * x_BN * y_BN).sum(1)
-    return np.where(spread_B > 0, together_B / np.where(spread_B > 0, spread_B, 1.0), np.nan)
+    return np.where(varies_B, together_B / np.where(varies_B, spread_B, 1.0), np.nan)
+
+
+def _centred(values_BN: Floats, weights_BN: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Less the mean of its row; and does the row vary?"""
+    centred_BN = values_BN - (weights_BN * values_BN).sum(1, keepdims=True) / weights_BN.sum(1, keepdims=True)
+    size_B = (weights_BN * values_BN**2).sum(1)
+    return centred_BN, (weights_BN * centred_BN**2).sum(1) > STILL**2 * size_B
