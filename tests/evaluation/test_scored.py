@@ -125,8 +125,21 @@ def test_randomisation_of_a_correlation_enumerated() -> None:
     one, other = (of_task(NUMBERS, table, run=run) for run, table in zip("ab", tables, strict=True))
     p = predicted.p_value(one, other, "pearson_spearman", shuffles=20_000, seed=0)
     assert p == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 20_000) + 1e-4)
-    flat = of_task(NUMBERS, tables[1].with_columns(predicted=pl.lit(1.0)), run="b")
-    assert np.isnan(predicted.p_value(one, flat, "pearson_spearman", shuffles=100, seed=0))
+    same = of_task(NUMBERS, tables[0].with_columns(label=pl.lit(3.8)), run="a")
+    assert np.isnan(predicted.p_value(same, same, "pearson_spearman", shuffles=100, seed=0))
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_run_that_always_says_the_same_is_tested_too(seeds: int) -> None:
+    """Its correlation is 0 in its own table, and so beside the other run's rows."""
+    rng = np.random.default_rng(8)
+    actual_N = rng.random(200)
+    good = of_task(NUMBERS, numbers(rng, actual_N, 0.2, seeds), run="a")
+    flat = of_task(NUMBERS, numbers(rng, actual_N, 0.2).with_columns(predicted=pl.lit(3.8)), run="b")
+    assert scores_of(flat) == 0
+    for metric in ("pearson", "spearman", "pearson_spearman"):
+        assert predicted.p_value(good, flat, metric, shuffles=199, seed=0) == pytest.approx(1 / 200)
+    assert predicted.p_value(flat, flat, "pearson_spearman", shuffles=199, seed=0) == 1
 
 
 def tagged(rng: np.random.Generator, sentences: list[list[str]], right: float, seeds: int) -> pl.DataFrame:

@@ -64,7 +64,7 @@ def of_answers(a: Answered, b: Answered, metric: str, *, shuffles: int, seed: in
     """The same test where answers are no labels: `metric` is taken of the rows of all seeds of a side at
     once, each example weighing one in all, and a shuffle exchanges all rows of an example or none.
 
-    nan where the metric is not defined on the data (a correlation with what does not vary).
+    nan where the metric is not defined on the data (a correlation with published numbers that do not vary).
     """
     score = a.judge.statistics(pl.concat([*a.parts, *b.parts]))[metric]
 

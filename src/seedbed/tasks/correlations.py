@@ -13,12 +13,16 @@ mean leave its last bits."""
 
 
 def pearson(actual_N: Floats, predicted_N: Floats, weights_BN: Floats | None = None) -> Floats:
-    """Linear correlation (B,), -1..1; nan where either side does not vary, as scipy.stats.pearsonr."""
+    """Linear correlation (B,), -1..1; nan where the actual side does not vary, as scipy.stats.pearsonr.
+
+    0 where the predicted side alone does not vary, as Matthews' correlation of one guess is: who says the
+    same of every text knows nothing, and can be compared. scipy has nan there.
+    """
     return _pearson(actual_N[None], predicted_N[None], _weights(actual_N, weights_BN))
 
 
 def spearman(actual_N: Floats, predicted_N: Floats, weights_BN: Floats | None = None) -> Floats:
-    """Correlation (B,) of ranks, ties sharing the mean of theirs, as scipy.stats.spearmanr."""
+    """`pearson` of ranks, ties sharing the mean of theirs, as scipy.stats.spearmanr."""
     weights_BN = _weights(actual_N, weights_BN)
     return _pearson(ranks(actual_N, weights_BN), ranks(predicted_N, weights_BN), weights_BN)
 
@@ -40,10 +44,10 @@ def _pearson(x_BN: Floats, y_BN: Floats, weights_BN: Floats) -> Floats:
     # centred first: sums of squares of raw values lose digits
     x_BN, x_varies_B = _centred(x_BN, weights_BN)
     y_BN, y_varies_B = _centred(y_BN, weights_BN)
-    varies_B = x_varies_B & y_varies_B
     spread_B = np.sqrt((weights_BN * x_BN**2).sum(1) * (weights_BN * y_BN**2).sum(1))
     together_B = (weights_BN * x_BN * y_BN).sum(1)
-    return np.where(varies_B, together_B / np.where(varies_B, spread_B, 1.0), np.nan)
+    correlation_B = np.where(y_varies_B, together_B / np.where(x_varies_B & y_varies_B, spread_B, 1.0), 0.0)
+    return np.where(x_varies_B, correlation_B, np.nan)
 
 
 def _centred(values_BN: Floats, weights_BN: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:

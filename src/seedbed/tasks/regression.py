@@ -5,6 +5,7 @@ BERT on STS-B (arXiv 1810.04805, section 4.1): one output, its published score a
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -181,16 +182,10 @@ class RegressionConfig(Benchmark[ScoredExample]):
         return np.where(distance_N > np.quantile(distance_N, 1 - FAR), distance_N, 0.0)
 
     def statistics(self, frame: "polars.DataFrame", facts: TaskFacts) -> WeightedScores:
-        """Who says the same number of every text has a correlation of 0, as Matthews' is: such a run can be
-        compared. scipy has nan there, which is kept for resamples that do not vary."""
         actual_N, predicted_N = frame["label"].to_numpy(), frame["predicted"].to_numpy()
-
-        def correlation(weights_BN: Floats, of: Callable[[Floats, Floats, Floats], Floats]) -> Floats:
-            return of(actual_N, predicted_N, weights_BN) if np.ptp(predicted_N) else np.zeros(len(weights_BN))
-
         found: dict[str, Callable[[Floats], Floats]] = {
-            "pearson": lambda weights_BN: correlation(weights_BN, pearson),
-            "spearman": lambda weights_BN: correlation(weights_BN, spearman),
+            "pearson": partial(pearson, actual_N, predicted_N),
+            "spearman": partial(spearman, actual_N, predicted_N),
         }
         if self.metric == "pearson_spearman":
             found[self.metric] = lambda weights_BN: np.asarray(
