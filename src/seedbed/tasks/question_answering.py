@@ -91,7 +91,9 @@ class QuestionAnsweringConfig(Benchmark[Question]):
     max_answer: int = Field(30, ge=1, description="tokens of an answer")
     num_best: int = Field(20, ge=1, description="answers kept of each question")
     no_answer_threshold: float | None = None
-    script: Script = Field("squad", description="whose normalisation and F1: words, or KorQuAD's characters")
+    script: Script = Field(
+        "squad", description="whose normalisation and F1: words (SQuAD 1.1, 2.0), or KorQuAD's characters"
+    )
     metric: Literal["exact_match", "f1"] = Field("f1", description="the official score")
 
     def learn(self, documents: Sequence[Document]) -> TaskFacts:
