@@ -144,6 +144,25 @@ def test_what_is_learned_reads_back_as_the_answer(backbone: Path) -> None:
     assert task().table(1, examples, encoded, outputs, facts)["predicted"].to_list()[1] != ""
 
 
+def test_an_empty_answer_stands_nowhere(backbone: Path) -> None:
+    """Whether it is refused, or no start stands before an end."""
+    for given in (task(num_best=1, doc_stride=99), task(num_best=1, doc_stride=99, no_answer_threshold=-9.0)):
+        encoded = encode(backbone, given, max_length=200)
+        examples = given.examples(FOUND, split="train", facts=given.learn(FOUND))
+        assert len(encoded) == 3
+        outputs = []
+        for ids, window in zip(encoded.ids, encoded.windows, strict=True):
+            logits_L2 = np.zeros((len(ids), 2))
+            logits_L2[window.first + 1, 0] = logits_L2[window.first, 1] = 9.0
+            outputs.append(logits_L2)
+        for told in given.answers(examples, encoded, outputs, given.learn(FOUND)):
+            assert (told["answer"], told["start"], told["end"]) == ("", None, None)
+        outputs[0][encoded.windows[0].first + 1, 1] = 10.0
+        [told, *_] = given.answers(examples, encoded, outputs, given.learn(FOUND))
+        if given.no_answer_threshold is None:
+            assert told["answer"] == CONTEXT[told["start"] : told["end"]] != ""
+
+
 def test_best_answers_are_those_of_all_pairs(backbone: Path) -> None:
     encoded = encode(backbone, task())
     window = encoded.windows[1]

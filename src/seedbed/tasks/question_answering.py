@@ -226,7 +226,10 @@ class QuestionAnsweringConfig(Benchmark[Question]):
         outputs: Sequence[Outputs],
         facts: TaskFacts,
     ) -> list[dict[str, Any]]:
-        """answer, its characters in the paragraph, its share of the n best (softmax, as in BERT's code)."""
+        """answer, its characters in the paragraph, its share of the n best (softmax, as in BERT's code).
+
+        The empty answer, refused or because no start and end fit together, stands nowhere: null.
+        """
         del facts
         assert isinstance(encoded, EncodedWindows)
         made: list[dict[str, Any]] = []
@@ -236,13 +239,12 @@ class QuestionAnsweringConfig(Benchmark[Question]):
                 scores_K = np.append(scores_K, lead + scores_K[0])
             share_K = np.exp(scores_K - scores_K.max())
             share_K /= share_K.sum()
-            if self._refused(lead):
-                made.append({"answer": "", "start": None, "end": None, "probability": float(share_K[-1])})
-                continue
-            text, found = best[0]
-            start = one.context.find(text, found.start)
-            told = {"answer": text, "start": start, "end": start + len(text)}
-            made.append(told | {"probability": float(share_K[0])})
+            refused = self._refused(lead)
+            text, found = ("", best[0][1]) if refused else best[0]
+            start = one.context.find(text, found.start) if text else None
+            end = None if start is None else start + len(text)
+            share = float(share_K[-1 if refused else 0])
+            made.append({"answer": text, "start": start, "end": end, "probability": share})
         return made
 
     def words(self, frame: "polars.DataFrame", facts: TaskFacts) -> tuple[list[str], list[str]]:
