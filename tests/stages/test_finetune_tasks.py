@@ -138,6 +138,12 @@ def check_answers(name: str, given: Any, folder: Path, test: pl.DataFrame) -> No
                 assert {t["tag"] for t in answer["tags"]} <= set(answers.labels)
                 for each in [*answer["tags"], *answer["entities"]]:
                     assert one.text[each["start"] : each["end"]] == each["text"]
+    if name == "question_answering":
+        one = examples[0]
+        long = answers([(one.question, one.context * 9), (one.question * 30, one.context), one.parts])
+        assert [row.get("cut", False) for row in long] == [False, True, False], (
+            "a paragraph is read in windows"
+        )
     if name == "token_classification":
         assert sum(bool(answer["entities"]) for answer in told) > 12
     assert bool(answers.temperatures) == (name in ("classification", "multiple_choice"))

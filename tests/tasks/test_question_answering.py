@@ -107,6 +107,11 @@ def test_windows_cover_the_paragraph_and_begin_a_stride_apart(backbone: Path) ->
         assert best == len(whole), "each token has its most context in one window"
     asked = encoded.windows[next(n for n, w in enumerate(encoded.windows) if w.question == 1)].first
     assert asked <= 12 + 3, "a long question is cut"
+    lengths = [len(tokenizer.encode(d.meta["question"], add_special_tokens=False).ids) for d in FOUND]
+    assert encoded.cut == {n for n, length in enumerate(lengths) if length > 12}, (
+        "examples' numbers, not rows'"
+    )
+    assert 1 in encoded.cut and 2 not in encoded.cut
 
 
 def test_an_answer_is_learned_where_it_is_whole(backbone: Path) -> None:

@@ -36,7 +36,7 @@ class EncodedRows(ABC):
     type_ids: list[npt.NDArray[np.int64]]
     pad_id: int
     cut: frozenset[int] = frozenset()
-    """The numbers of the rows that hold less than their text."""
+    """The numbers of the examples, not of their rows, that are not read as a whole."""
 
     @abstractmethod
     def labels_of(self, chosen: npt.NDArray[np.int64], length: int) -> Labels:

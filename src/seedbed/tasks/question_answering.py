@@ -124,21 +124,18 @@ class QuestionAnsweringConfig(Benchmark[Question]):
                 f"task.max_question {self.max_question} leaves no room for a paragraph in max_length "
                 f"{max_length}; raise max_length or lower max_question"
             )
-        rows = [
-            pair
-            for number, one in enumerate(examples)
-            for encodings in [
-                cut_windows(
-                    tokenizer,
-                    one.question,
-                    one.context,
-                    max_length=max_length,
-                    doc_stride=self.doc_stride,
-                    max_question=self.max_question,
-                )
-            ]
-            for pair in zip(encodings, windows_of(number, encodings), strict=True)
-        ]
+        rows, cut = [], []
+        for number, one in enumerate(examples):
+            encodings, question_cut = cut_windows(
+                tokenizer,
+                one.question,
+                one.context,
+                max_length=max_length,
+                doc_stride=self.doc_stride,
+                max_question=self.max_question,
+            )
+            rows += zip(encodings, windows_of(number, encodings), strict=True)
+            cut += [number] * question_cut
         ends = []
         for _, window in rows:
             answers = examples[window.question].answers
@@ -148,6 +145,7 @@ class QuestionAnsweringConfig(Benchmark[Question]):
             ids=[np.array(encoding.ids, dtype=np.int64) for encoding, _ in rows],
             type_ids=[np.array(encoding.type_ids, dtype=np.int64) for encoding, _ in rows],
             pad_id=pad_id,
+            cut=frozenset(cut),
             windows=[window for _, window in rows],
             ends=np.array(ends, dtype=np.int64).reshape(-1, 2),
         )

@@ -55,10 +55,11 @@ def cut_windows(
     max_length: int,
     doc_stride: int,
     max_question: int,
-) -> "list[Encoding]":
-    """Each window as a pair with special tokens; a question beyond `max_question` tokens is cut."""
+) -> "tuple[list[Encoding], bool]":
+    """Each window as a pair with special tokens; and was the question, beyond `max_question` tokens, cut?"""
     asked = tokenizer.encode(question, add_special_tokens=False)
-    if len(asked.ids) > max_question:
+    cut = len(asked.ids) > max_question
+    if cut:
         question = question[: asked.offsets[max_question - 1][1]]
         asked = tokenizer.encode(question, add_special_tokens=False)
     room = max_length - len(asked.ids) - tokenizer.num_special_tokens_to_add(is_pair=True)
@@ -68,7 +69,7 @@ def cut_windows(
         encoding = tokenizer.encode(question, context)
     finally:
         tokenizer.no_truncation()
-    return [encoding, *encoding.overflowing]
+    return [encoding, *encoding.overflowing], cut
 
 
 def windows_of(number: int, encodings: "list[Encoding]") -> list[Window]:
