@@ -273,9 +273,12 @@ DEVIATIONS = (
     ),
     Deviation(
         system="BERT",
-        theirs="The n best answers of all windows are taken after the best ends of each window are paired.",
-        ours="The same; of equal scores the first in the paragraph stands first.",
-        why="So that a table has one order.",
+        theirs="The n best starts and the n best ends of a whole row are paired; then pairs outside the "
+        "paragraph, or with a start that has more context in another window, are dropped.",
+        ours="The n best are those of the places that can be one: ends in the paragraph, starts in it that "
+        "have most context in this window. Of equal answers' scores the first in the paragraph stands first.",
+        why="So that no place in the question or in another window's part keeps an answer out; and so that a "
+        "table has one order.",
         source="google-research/bert run_squad.py, write_predictions",
     ),
 )
