@@ -13,7 +13,7 @@ from seedbed.corpora import Document
 from seedbed.tasks.answer_texts import compare, normalised
 from seedbed.tasks.encoder_classifier import EncoderClassifierConfig
 from seedbed.tasks.question_answering import QuestionAnswering, QuestionAnsweringConfig
-from seedbed.tasks.windows import EncodedWindows, best_answers
+from seedbed.tasks.windows import EncodedWindows, best_answers, cut_windows, owners
 from seedbed.tokenization import Vocabulary, load_tokenizer
 from tests.conformance import check_learner
 from tests.tasks.corpus import write_backbone
@@ -112,6 +112,36 @@ def test_windows_cover_the_paragraph_and_begin_a_stride_apart(backbone: Path) ->
         "examples' numbers, not rows'"
     )
     assert 1 in encoded.cut and 2 not in encoded.cut
+
+
+def test_each_piece_is_its_windows_where_most_stands_around_it() -> None:
+    for sizes, step in (([0], 4), ([3], 9), ([10, 10, 8], 4), ([10, 10, 10], 10), ([10] * 5 + [9], 3)):
+        count = step * (len(sizes) - 1) + sizes[-1]
+        around = np.full((len(sizes), count), -1.0)
+        for window, size in enumerate(sizes):
+            for place in range(size):
+                around[window, window * step + place] = min(place, size - 1 - place) + 0.01 * size
+        for window, (size, best) in enumerate(zip(sizes, owners(sizes, step=step), strict=True)):
+            here = around[:, window * step :][:, :size]
+            np.testing.assert_array_equal(best, here.argmax(0) == window)
+
+
+@pytest.mark.parametrize("doc_stride", [1, 3, 5, 99])
+def test_a_letter_of_many_pieces_that_a_window_cuts_has_its_most_context_once(
+    backbone: Path, doc_stride: int
+) -> None:
+    tokenizer, context = load_tokenizer(backbone), "😀뷁 그물의 층 😀😀 list " * 9
+    windows, cut = cut_windows(
+        tokenizer, "뭐?", context, number=5, max_length=20, doc_stride=doc_stride, max_question=12
+    )
+    whole = tokenizer.encode(context, add_special_tokens=False).ids
+    step = max(1, min(doc_stride, max(len(window.offsets) for _, window in windows)))
+    owned = [
+        (turn * step + place, encoding.ids[window.first + place])
+        for turn, (encoding, window) in enumerate(windows)
+        for place in np.flatnonzero(window.best).tolist()
+    ]
+    assert sorted(owned) == list(enumerate(whole)) and len(windows) > 2 and not cut
 
 
 def test_an_answer_is_learned_where_it_is_whole(backbone: Path) -> None:

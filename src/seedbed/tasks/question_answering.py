@@ -28,7 +28,6 @@ from seedbed.tasks.windows import (
     answer_positions,
     best_answers,
     cut_windows,
-    windows_of,
 )
 
 if TYPE_CHECKING:
@@ -126,15 +125,16 @@ class QuestionAnsweringConfig(Benchmark[Question]):
             )
         rows, cut = [], []
         for number, one in enumerate(examples):
-            encodings, question_cut = cut_windows(
+            windows, question_cut = cut_windows(
                 tokenizer,
                 one.question,
                 one.context,
+                number=number,
                 max_length=max_length,
                 doc_stride=self.doc_stride,
                 max_question=self.max_question,
             )
-            rows += zip(encodings, windows_of(number, encodings), strict=True)
+            rows += windows
             cut += [number] * question_cut
         ends = []
         for _, window in rows:

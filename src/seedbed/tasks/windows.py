@@ -4,7 +4,7 @@ BERT (arXiv 1810.04805, section 4.2) and its code: a window begins `doc_stride` 
 an answer counts in the window where its first token has the most context. Shapes: L positions.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,16 +47,37 @@ class EncodedWindows(EncodedRows):
         return self.ends[chosen]
 
 
+def owners(sizes: Sequence[int], *, step: int) -> list[npt.NDArray[np.bool_]]:
+    """For windows of so many pieces that begin `step` apart: which have more context here than in any other?
+
+    The first of equals; context is what stands between a piece and the nearer end of its window.
+    """
+    count = step * (len(sizes) - 1) + sizes[-1]
+    most = np.full(count, -np.inf)
+    owner = np.zeros(count, dtype=np.int64)
+    here = [slice(window * step, window * step + size) for window, size in enumerate(sizes)]
+    for window, size in enumerate(sizes):
+        place = np.arange(size)
+        context = np.minimum(place, place[::-1]) + 0.01 * size
+        owner[here[window]][context > most[here[window]]] = window
+        most[here[window]] = np.maximum(context, most[here[window]])
+    return [owner[places] == window for window, places in enumerate(here)]
+
+
 def cut_windows(
     tokenizer: "Tokenizer",
     question: str,
     context: str,
     *,
+    number: int,
     max_length: int,
     doc_stride: int,
     max_question: int,
-) -> "tuple[list[Encoding], bool]":
-    """Each window as a pair with special tokens; and was the question, beyond `max_question` tokens, cut?"""
+) -> "tuple[list[tuple[Encoding, Window]], bool]":
+    """Each window of the question of this number, as a pair with special tokens.
+
+    And was the question, beyond `max_question` tokens, cut?
+    """
     asked = tokenizer.encode(question, add_special_tokens=False)
     cut = len(asked.ids) > max_question
     if cut:
@@ -64,43 +85,19 @@ def cut_windows(
         asked = tokenizer.encode(question, add_special_tokens=False)
     room = max_length - len(asked.ids) - tokenizer.num_special_tokens_to_add(is_pair=True)
     assert room > 0, "max_question leaves room: see the task's check"
-    tokenizer.enable_truncation(max_length, stride=max(room - doc_stride, 0), strategy="only_second")
+    step = min(doc_stride, room)
+    tokenizer.enable_truncation(max_length, stride=room - step, strategy="only_second")
     try:
         encoding = tokenizer.encode(question, context)
     finally:
         tokenizer.no_truncation()
-    return [encoding, *encoding.overflowing], cut
-
-
-def windows_of(number: int, encodings: "list[Encoding]") -> list[Window]:
-    """The windows of one question, each token's best one marked."""
-    parts: list[tuple[int, list[tuple[int, int]]]] = []
-    for encoding in encodings:
-        places = [p for p, part in enumerate(encoding.sequence_ids) if part == CONTEXT]
-        parts.append((places[0] if places else 0, [encoding.offsets[place] for place in places]))
-    # A token is known by its characters and its turn among pieces of the same ones (bytes of a character).
-    context: dict[tuple[tuple[int, int], int], tuple[float, int]] = {}
-    keys = [list(_turns(offsets)) for _, offsets in parts]
-    for window, of_window in enumerate(keys):
-        size = len(of_window)
-        for place, key in enumerate(of_window):
-            score = min(place, size - 1 - place) + 0.01 * size
-            if key not in context or score > context[key][0]:
-                context[key] = score, window
-    return [
-        Window(
-            number, first, tuple(offsets), np.array([context[key][1] == window for key in keys[window]], bool)
-        )
-        for window, (first, offsets) in enumerate(parts)
-    ]
-
-
-def _turns(offsets: list[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], int]]:
-    turn, before = 0, None
-    for offset in offsets:
-        turn = turn + 1 if offset == before else 0
-        before = offset
-        yield offset, turn
+    encodings = [encoding, *encoding.overflowing]
+    inside = [[p for p, part in enumerate(one.sequence_ids) if part == CONTEXT] for one in encodings]
+    found = []
+    for one, places, best in zip(encodings, inside, owners([len(p) for p in inside], step=step), strict=True):
+        offsets = tuple(one.offsets[place] for place in places)
+        found.append((one, Window(number, places[0] if places else 0, offsets, best)))
+    return found, cut
 
 
 def answer_positions(window: Window, start: int, end: int) -> tuple[int, int]:
@@ -152,7 +149,8 @@ def cut_texts(
 ) -> list[tuple[list[tuple[int, int]], list[TextWindow]]]:
     """For each text the characters of its pieces, and its windows."""
     room = max_length - tokenizer.num_special_tokens_to_add(is_pair=False)
-    tokenizer.enable_truncation(max_length, stride=max(room - doc_stride, 0))
+    step = min(doc_stride, room)
+    tokenizer.enable_truncation(max_length, stride=room - step)
     try:
         cut = tokenizer.encode_batch(list(texts))
     finally:
@@ -162,31 +160,17 @@ def cut_texts(
         # what one window holds is not always where a piece of the whole begins: the whole says it
         whole = tokenizer.encode(text) if encoding.overflowing else encoding
         places = [o for o, mark in zip(whole.offsets, whole.special_tokens_mask, strict=True) if not mark]
-        found.append((places, _text_windows([encoding, *encoding.overflowing], len(places))))
+        found.append((places, _text_windows([encoding, *encoding.overflowing], step=step)))
     return found
 
 
-def _text_windows(encodings: "list[Encoding]", count: int) -> list[TextWindow]:
-    """Each of the `count` pieces answered for where it is furthest from an end, first of equals."""
+def _text_windows(encodings: "list[Encoding]", *, step: int) -> list[TextWindow]:
     inside = [np.flatnonzero(np.array(one.special_tokens_mask) == 0) for one in encodings]
-    # the windows are one step apart, and the last one ends where the text does
-    step, rest = divmod(count - len(inside[-1]), max(len(encodings) - 1, 1))
-    assert rest == 0, (count, [len(places) for places in inside])
-    context = np.full(count, -np.inf)
-    owner = np.zeros(count, dtype=np.int64)
-    numbers = []
-    for window, places in enumerate(inside):
-        place = np.arange(len(places))
-        piece = window * step + place
-        score = np.minimum(place, place[::-1]) + 0.01 * len(places)
-        better = score > context[piece]
-        context[piece[better]], owner[piece[better]] = score[better], window
-        numbers.append(piece)
     rows = []
-    for window, (encoding, places, piece) in enumerate(zip(encodings, inside, numbers, strict=True)):
+    best = owners([len(places) for places in inside], step=step)
+    for window, (encoding, places, mine) in enumerate(zip(encodings, inside, best, strict=True)):
         pieces = np.full(len(encoding.ids), NOWHERE, dtype=np.int64)
-        mine = owner[piece] == window
-        pieces[places[mine]] = piece[mine]
+        pieces[places[mine]] = window * step + np.flatnonzero(mine)
         ids, type_ids = (np.array(x, dtype=np.int64) for x in (encoding.ids, encoding.type_ids))
         rows.append(TextWindow(ids, type_ids, pieces))
     return rows
