@@ -72,8 +72,8 @@ def test_decoders_answer_with_numbers_of_a_text(
     test = predict_test(given, place.out, root / "data/clean/tiny", KEY, threads=1)
     assert valid.columns == test.columns and test.height == 12
     if name == "classification":
-        found = Answers(given, place.out).probabilities(["글", "sort"], ["둘째", "rows"])
-        assert found.shape == (2, 3) and found.sum(1) == pytest.approx(1)
+        found = Answers(given, place.out)([("글", "둘째"), ("sort", "rows")])
+        assert [sum(told["probabilities"].values()) for told in found] == pytest.approx([1, 1])
 
 
 def test_decoders_write_texts_and_the_test_split_is_written_by_what_was_saved(

@@ -49,6 +49,10 @@ def tuned(root: Path, track: Callable[[ModuleType], Any], monkeypatch: pytest.Mo
     return root
 
 
+def probabilities_of(answers: Answers, questions: list[tuple[str, ...]]) -> Any:
+    return np.array([[*told["probabilities"].values()] for told in answers(questions)])
+
+
 def test_the_mean_over_seeds_is_what_valid_was_predicted_with(tuned: Path) -> None:
     """The same texts in the same batches: to the bit what the stage wrote."""
     from seedbed.tasks.examples import training_examples
@@ -59,7 +63,7 @@ def test_the_mean_over_seeds_is_what_valid_was_predicted_with(tuned: Path) -> No
     columns = [f"probability_{c}" for c in range(3)]
     for seeds in ((1,), (2,), (1, 2)):
         answers = Answers(given, tuned / "models/finetune/tiny", seeds=seeds, raw=True)
-        found = answers.probabilities([one.text for one in valid])
+        found = probabilities_of(answers, [(one.text,) for one in valid])
         parts = [written.filter(pl.col("seed") == s).select(columns).to_numpy() for s in seeds]
         np.testing.assert_array_equal(found, np.mean(parts, axis=0))
     # the first of equals; and with temperatures the same labels, the seeds' losses on valid no greater
@@ -70,7 +74,7 @@ def test_the_mean_over_seeds_is_what_valid_was_predicted_with(tuned: Path) -> No
         tempered = Answers(given, tuned / "models/finetune/tiny", seeds=(seed,))
         rows = written.filter(pl.col("seed") == seed)
         labels, before = rows["label"].to_numpy(), rows.select(columns).to_numpy()
-        after = tempered.probabilities([one.text for one in valid])
+        after = probabilities_of(tempered, [(one.text,) for one in valid])
         assert tempered.temperatures[seed] != 1
         assert nll(after, labels).mean() < nll(before, labels).mean()
         np.testing.assert_array_equal(after.argmax(1), before.argmax(1))
@@ -193,7 +197,8 @@ def test_tfidf_and_pairs_answer_too(root: Path, track: Callable[[ModuleType], An
         given, place = recipe(**changed), workspace(root, scratch="scratch-other")
         place = replace(place, out=root / "models/finetune/other", scratch=root / f"scratch-{pairs is None}")
         finetune.run(place, given)
-        found = Answers(given, place.out).probabilities(TEXTS, pairs)
+        questions = [(text,) for text in TEXTS] if pairs is None else list(zip(TEXTS, pairs, strict=True))
+        found = probabilities_of(Answers(given, place.out), questions)
         np.testing.assert_allclose(found.sum(1), 1)
 
 

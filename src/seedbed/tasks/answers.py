@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from seedbed.config import UserError
 from seedbed.metrics.temperature import fit_temperature, probabilities, scaled
@@ -24,7 +23,6 @@ from seedbed.tokenization import load_tokenizer
 if TYPE_CHECKING:
     from seedbed.tasks import FinetuneRecipe
 
-Floats = npt.NDArray[np.float64]
 Model = Callable[[Sequence[Any]], tuple[EncodedRows | None, Sequence[Outputs]]]
 
 
@@ -63,12 +61,6 @@ class Answers:
         for number in encoded.cut if encoded is not None else ():
             told[number]["cut"] = True
         return told
-
-    def probabilities(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Floats:
-        """probabilities_NC of a task of labels; `pairs` are second parts, one for each text or none."""
-        questions = list(zip(texts, pairs, strict=True)) if pairs is not None else [(text,) for text in texts]
-        examples = [self._task.question(str(i), parts) for i, parts in enumerate(questions)]
-        return np.stack(self._read(examples)[1])
 
     def _read(self, examples: Sequence[Any]) -> tuple[EncodedRows | None, list[Outputs]]:
         encoded, of_seeds = None, []
