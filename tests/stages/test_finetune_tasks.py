@@ -150,19 +150,32 @@ def check_answers(name: str, given: Any, folder: Path, test: pl.DataFrame) -> No
 
 
 @pytest.mark.parametrize(
-    ("classifier", "name"),
+    ("classifier", "name", "changed"),
     [
-        ({"name": "text_cnn", "embedding_size": 16, "num_filters": 8}, "classification"),
-        ({"name": "recurrent", "cell": "lstm", "embedding_size": 16, "hidden_size": 8}, "question_answering"),
-        ({"name": "window", "embedding_size": 16, "hidden_size": 16}, "token_classification"),
+        ({"name": "text_cnn", "embedding_size": 16, "num_filters": 8}, "classification", {}),
+        (
+            {"name": "recurrent", "cell": "lstm", "embedding_size": 16, "hidden_size": 8},
+            "question_answering",
+            {},
+        ),
+        ({"name": "window", "embedding_size": 16, "hidden_size": 16}, "token_classification", {}),
+        (
+            {"name": "window_binary", "embedding_size": 16, "hidden_size": 16},
+            "token_classification",
+            {"types": "merged", "metric": "unit_f1"},
+        ),
     ],
 )
 def test_networks_from_scratch_learn_the_same_tasks(
-    classifier: dict[str, Any], name: str, root: Path, track: Callable[[ModuleType], Any]
+    classifier: dict[str, Any],
+    name: str,
+    changed: dict[str, Any],
+    root: Path,
+    track: Callable[[ModuleType], Any],
 ) -> None:
     track(finetune)
     place = workspace(root, scratch=f"scratch-{classifier['name']}")
-    task = {"name": name, **TASKS[name]}
+    task = {"name": name, **TASKS[name], **changed}
     given = recipe(task=task, classifier=classifier, max_steps=8, seeds=[1], max_length=32)
     finetune.run(place, given)
     test = predict_test(given, place.out, root / "data/clean/tiny", KEY, threads=1)

@@ -1,5 +1,7 @@
 """Networks from scratch as classifiers: the Learner's contract, their folders, and what they cannot give."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +10,21 @@ import pytest
 import torch
 
 from seedbed.config import UserError
+from seedbed.corpora import Document
+from seedbed.models.window import BinaryWindowClassifier
 from seedbed.tasks import FinetuneRecipe
 from seedbed.tasks.encoded import EncodedExamples
 from seedbed.tasks.examples import Example
-from seedbed.tasks.scratch_networks import RecurrentConfig, ScratchConfig, TextCNNConfig, WindowConfig
+from seedbed.tasks.scratch_networks import (
+    BinaryWindowConfig,
+    RecurrentConfig,
+    ScratchConfig,
+    TextCNNConfig,
+    WindowConfig,
+)
 from seedbed.tasks.sequence_classification import SequenceClassification
+from seedbed.tasks.tagged_units import IGNORED
+from seedbed.tasks.token_classification import TokenClassificationConfig
 from seedbed.tokenization import Vocabulary, load_tokenizer
 from tests.conformance import check_learner
 from tests.tasks.corpus import documents, write_backbone
@@ -58,6 +70,48 @@ def test_keeps_the_contract_of_learners_and_reads_what_it_wrote(
     assert not torch.equal(first.classifier.state_dict()["out.weight"], other["out.weight"])
 
 
+def test_one_score_of_a_window_is_logistic_regression_on_its_hidden_layer(
+    backbone: Path, tmp_path: Path
+) -> None:
+    """The same layers as the softmax's; what is learned is torch's logistic loss, and one score is kept."""
+    given = TokenClassificationConfig.parse(
+        {"name": "token_classification", "types": "merged", "metric": "unit_f1"}, where="task"
+    )
+    texts = ["그물의 층을 더한다", "sort the rows of a list 😀"]
+    found = [
+        Document(
+            str(n),
+            text,
+            {
+                "tags": " ".join("B-LC" if m % 3 == 0 else "O" for m, _ in enumerate(spans)),
+                "spans": json.dumps(spans),
+            },
+        )
+        for n, text in enumerate(texts)
+        for spans in [[one.span() for one in re.finditer(r"\S+", text)]]
+    ]
+    facts = given.learn(found)
+    examples = given.examples(found, split="train", facts=facts)
+    tokenizer, pad_id = load_tokenizer(backbone), Vocabulary.load(backbone).pad_id
+    batch = given.encode(examples, tokenizer, facts=facts, max_length=24, pad_id=pad_id).collate(np.arange(2))
+    config = BinaryWindowConfig.parse({"name": "window_binary", "embedding_size": 8}, where="c")
+    network = config.network(backbone, "tokens", num_outputs=given.num_outputs(facts), seed=1).eval()
+    assert isinstance(network, BinaryWindowClassifier) and network.out.weight.shape == (1, 128)
+    learner = given.learner(network)
+    check_learner(lambda: given.learner(config.network(backbone, "tokens", num_outputs=2, seed=1)), batch)
+    tagged = batch["labels"] != IGNORED
+    hidden: list[torch.Tensor] = []
+    network.out.register_forward_hook(lambda module, inputs, output: hidden.append(inputs[0]))
+    loss = learner.training_loss(batch, {"tags": tagged.sum()})["loss"]
+    scores = (hidden[0] @ network.out.weight[0] + network.out.bias)[tagged]
+    wanted = torch.nn.functional.binary_cross_entropy_with_logits(scores, batch["labels"][tagged].float())
+    torch.testing.assert_close(loss, wanted)
+    config.save(tmp_path, network, labels=facts.labels)
+    again = given.learner(config.load(tmp_path, "tokens")).eval()
+    with torch.no_grad():
+        assert torch.equal(again.logits(batch), learner.logits(batch))
+
+
 def test_a_damaged_folder_is_the_users_fault(backbone: Path, tmp_path: Path) -> None:
     config = WindowConfig.parse({"name": "window", "embedding_size": 8}, where="c")
     network = config.network(backbone, "tokens", num_outputs=3, seed=1)
@@ -74,6 +128,11 @@ def test_a_damaged_folder_is_the_users_fault(backbone: Path, tmp_path: Path) -> 
     [
         ({"name": "text_cnn"}, {"name": "token_classification"}, "text_cnn gives sequence, task token_clas"),
         ({"name": "window"}, {"name": "classification"}, "window gives tokens, task classification asks"),
+        (
+            {"name": "window_binary"},
+            {"name": "token_classification"},
+            "window_binary says yes or no of each token, task token_classification asks for the types",
+        ),
         (
             {"name": "tfidf"},
             {"name": "regression"},

@@ -106,6 +106,33 @@ def test_scores_and_character_f1_equal_scikit_learn() -> None:
         assert score(weights)[0] == pytest.approx(again[name], abs=1e-12)
 
 
+def test_merged_types_are_one_yes_or_no_for_each_unit() -> None:
+    from sklearn.metrics import f1_score
+
+    given = task(types="merged", metric="unit_f1")
+    text = "서울 사는 김 씨 가 웃다"
+    spans = [found.span() for found in re.finditer(r"\S+", text)]
+    document = Document("d", text, {"tags": "B-LC O B-PS I-PS B-LC O", "spans": json.dumps(spans)})
+    facts = given.learn([document])
+    assert facts.labels == ("O", "I-entity")
+    [one] = given.examples([document], split="test", facts=facts)
+    assert one.tags == ("I-entity", "O", *["I-entity"] * 3, "O")
+    rng = np.random.default_rng(3)
+    actual, predicted = (
+        [[facts.labels[n] for n in row] for row in rng.integers(0, 2, (20, 9))] for _ in "ab"
+    )
+    scores = given.scores(pl.DataFrame({"label": actual, "predicted": predicted}), facts)
+    flat = [[tag for row in rows for tag in row] for rows in (actual, predicted)]
+    assert scores[given.headline] == pytest.approx(f1_score(*flat, pos_label="I-entity"), abs=1e-12)
+    assert "unit_f1" not in task().scores(pl.DataFrame({"label": actual, "predicted": predicted}), facts)
+    for changed, words in (
+        ({"rule": "strict"}, "rule strict begins"),
+        ({"types": "apart"}, "of merged types"),
+    ):
+        with pytest.raises(UserError, match=words):
+            task(**{"types": "merged", "metric": "unit_f1", **changed})
+
+
 def test_the_first_piece_bears_the_tag_and_further_units_continue_it() -> None:
     places = [(0, 2), (2, 5), (6, 7), (6, 7), (7, 9)]
     words = positions_of([(0, 5), (6, 9), (10, 12)], places)

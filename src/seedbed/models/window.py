@@ -7,6 +7,7 @@ Shapes: B rows, L positions, W window, E embedding size.
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from seedbed.models.dropout import drop
 
@@ -43,3 +44,14 @@ class WindowClassifier(nn.Module):
         hidden_BLH = self.hidden(drop(windows, self.dropout, self.training)).tanh()
         logits_BLC: Tensor = self.out(hidden_BLH)
         return logits_BLC
+
+
+class BinaryWindowClassifier(WindowClassifier):
+    """One score s of a window, u f(Wx + b): is its centre of the kind that is sought?
+
+    As logits (0, s) of no and yes: their softmax is the sigmoid of s, their cross-entropy the logistic loss.
+    """
+
+    def forward(self, input_ids_BL: Tensor, attention_mask_BL: Tensor, token_type_ids_BL: Tensor) -> Tensor:
+        """logits_BL2."""
+        return F.pad(super().forward(input_ids_BL, attention_mask_BL, token_type_ids_BL), (1, 0))

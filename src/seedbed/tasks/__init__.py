@@ -16,7 +16,12 @@ from seedbed.tasks.pairs import PairsConfig
 from seedbed.tasks.prediction import label_names, predict_test
 from seedbed.tasks.question_answering import QuestionAnsweringConfig
 from seedbed.tasks.regression import RegressionConfig
-from seedbed.tasks.scratch_networks import RecurrentConfig, TextCNNConfig, WindowConfig
+from seedbed.tasks.scratch_networks import (
+    BinaryWindowConfig,
+    RecurrentConfig,
+    TextCNNConfig,
+    WindowConfig,
+)
 from seedbed.tasks.seeds import SeparateSeeds, Sources
 from seedbed.tasks.sequence_classification import SequenceClassification
 from seedbed.tasks.text_generation import TextGenerationConfig
@@ -45,7 +50,8 @@ Classifier = Annotated[
     | TfidfConfig
     | TextCNNConfig
     | RecurrentConfig
-    | WindowConfig,
+    | WindowConfig
+    | BinaryWindowConfig,
     Field(discriminator="name"),
 ]
 
@@ -105,6 +111,11 @@ class FinetuneRecipe(Training):
             raise ValueError(
                 f"classifier {self.classifier.name} gives {' or '.join(sorted(self.classifier.heads))}, task "
                 f"{self.task.name} asks for {self.task.head}; choose another classifier"
+            )
+        if isinstance(self.classifier, BinaryWindowConfig) and getattr(self.task, "types", None) != "merged":
+            raise ValueError(
+                f"classifier {self.classifier.name} says yes or no of each token, task {self.task.name} asks "
+                "for the types of entities; set the task's types to merged, or choose classifier window"
             )
         return self
 

@@ -17,7 +17,7 @@ from seedbed.data.randomness import derive_seed
 from seedbed.fidelity import Deviation
 from seedbed.models.recurrent import RecurrentClassifier
 from seedbed.models.text_cnn import TextCNN
-from seedbed.models.window import WindowClassifier
+from seedbed.models.window import BinaryWindowClassifier, WindowClassifier
 from seedbed.tasks.examples import Head
 from seedbed.tasks.network import NetworkConfig
 from seedbed.tokenization import Vocabulary
@@ -114,16 +114,15 @@ class RecurrentConfig(ScratchConfig):
         )
 
 
-class WindowConfig(ScratchConfig):
-    """Each token from its neighbours: the window classifier of Stanford's CS224N."""
+class OnWindowConfig(ScratchConfig, ABC):
+    """Each token from its neighbours: what both forms of CS224N's window classifier share."""
 
-    name: Literal["window"]
     heads: ClassVar[frozenset[Head]] = frozenset(("tokens",))
     radius: int = Field(2, ge=0, description="neighbours on each side")
     hidden_size: int = Field(128, ge=1)
 
-    def empty(self, head: Head, *, vocabulary_size: int, num_outputs: int) -> WindowClassifier:
-        return WindowClassifier(
+    def of(self, kind: type[WindowClassifier], *, vocabulary_size: int, num_outputs: int) -> WindowClassifier:
+        return kind(
             vocabulary_size=vocabulary_size,
             embedding_size=self.embedding_size,
             radius=self.radius,
@@ -131,6 +130,26 @@ class WindowConfig(ScratchConfig):
             num_outputs=num_outputs,
             dropout=self.dropout,
         )
+
+
+class WindowConfig(OnWindowConfig):
+    """Each token from its neighbours: the window classifier of Stanford's CS224N, a softmax over the tags."""
+
+    name: Literal["window"]
+
+    def empty(self, head: Head, *, vocabulary_size: int, num_outputs: int) -> WindowClassifier:
+        return self.of(WindowClassifier, vocabulary_size=vocabulary_size, num_outputs=num_outputs)
+
+
+class BinaryWindowConfig(OnWindowConfig):
+    """CS224N's window classifier with one score for each token: is it of an entity or not?"""
+
+    name: Literal["window_binary"]
+
+    def empty(self, head: Head, *, vocabulary_size: int, num_outputs: int) -> WindowClassifier:
+        """Two tags are asked for; one score is kept."""
+        assert num_outputs in (1, 2), num_outputs
+        return self.of(BinaryWindowClassifier, vocabulary_size=vocabulary_size, num_outputs=1)
 
 
 DEVIATIONS = (
@@ -144,9 +163,11 @@ DEVIATIONS = (
     ),
     Deviation(
         system="CS224N",
-        theirs="The window's centre is scored as a place or not, by a margin.",
-        ours="Cross-entropy over all tags.",
-        why="Whole entities are scored, so every tag is needed.",
+        theirs="One score says whether the window's centre is a place, by a margin between windows or by the "
+        "logistic loss; a softmax over classes is the other form.",
+        ours="`window_binary`: whether the centre is of an entity of whatever type, by the logistic loss. "
+        "`window`: the softmax over all tags.",
+        why="A question of each word that every corpus of names answers; whole entities need every tag.",
         source="Stanford CS224N, lecture on word windows; Collobert et al. 2011, section 3.2.1",
     ),
 )

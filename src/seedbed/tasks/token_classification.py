@@ -6,11 +6,11 @@ Shapes: B rows, L positions, C tags.
 """
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from seedbed.config import UserError
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     import polars
     from tokenizers import Tokenizer
 
+INSIDE = "I-entity"
+"""The tag of what is of an entity, where types are merged."""
+
 
 class TokenClassificationConfig(Benchmark[TaggedExample]):
     """Published IOB2 tags, as reader `tagged` keeps them. Units of blanks are left out, as KLUE does.
@@ -56,17 +59,34 @@ class TokenClassificationConfig(Benchmark[TaggedExample]):
     unit: Literal["word", "character"] = Field(
         "word", description="what `predict` and `serve` tag in a text that nobody took apart"
     )
-    metric: Literal["entity_f1", "entity_macro_f1", "unit_macro_f1"] = Field(
-        "entity_f1", description="the official score"
+    types: Literal["apart", "merged"] = Field(
+        "apart", description="merged: only whether a unit is of an entity, of whatever type, is asked"
+    )
+    metric: Literal["entity_f1", "entity_macro_f1", "unit_macro_f1", "unit_f1"] = Field(
+        "entity_f1", description="the official score; unit_f1 is that of the one tag of merged types"
     )
     class_weights: ClassWeights | None = Field(
         None, description="how much a tag's units count in the loss; null: every unit alike"
     )
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.types == "merged" and self.rule == "strict":
+            raise ValueError(
+                "merged types have no B-, and rule strict begins an entity at none else; give conll"
+            )
+        if self.types == "apart" and self.metric == "unit_f1":
+            raise ValueError(
+                "metric unit_f1 is of merged types; choose unit_macro_f1, or set types to merged"
+            )
+        return self
+
     def learn(self, documents: Sequence[Document]) -> TaskFacts:
         """O first, then B- and I- of each type of train, alphabetically: an I- may be rare."""
         tags = {tag for document in documents for tag in field_of(document, "tags").split(" ")}
         kinds = sorted({tag[2:] for tag in tags} - {""})
+        if self.types == "merged":
+            return TaskFacts(labels=(OUTSIDE, INSIDE) if kinds else (OUTSIDE,))
         return TaskFacts(labels=(OUTSIDE, *(f"{mark}-{kind}" for kind in kinds for mark in "BI")))
 
     def example(self, document: Document, facts: TaskFacts) -> TaggedExample:
@@ -76,6 +96,8 @@ class TokenClassificationConfig(Benchmark[TaggedExample]):
                 f"document {document.id}: {len(tags)} tags for {len(spans)} units of a text of "
                 f"{len(document.text)} characters; preprocess it without normalisation"
             )
+        if self.types == "merged":
+            tags = [tag if tag == OUTSIDE else INSIDE for tag in tags]
         kept = [
             ((start, end), tag)
             for (start, end), tag in zip(spans, tags, strict=True)
@@ -236,7 +258,8 @@ class TokenClassificationConfig(Benchmark[TaggedExample]):
     def statistics(self, frame: "polars.DataFrame", facts: TaskFacts) -> WeightedScores:
         """F1 over all entities and the mean of the types' own; and the mean F1 of the tags by unit.
 
-        As KLUE's scorer has them: O is one of the tags, and a tag that neither side uses counts 1.
+        As KLUE's scorer has them: O is one of the tags, and a tag that neither side uses counts 1. Of merged
+        types also the F1 of the units of entities; entities that touch are one there.
         """
         actual, predicted = frame["label"].to_list(), frame["predicted"].to_list()
         _, counts_NTK = entity_counts(actual, predicted, rule=self.rule)
@@ -245,11 +268,14 @@ class TokenClassificationConfig(Benchmark[TaggedExample]):
         def add(weights_BN: Floats, counts_NTK: Floats) -> Floats:
             return np.tensordot(weights_BN, counts_NTK, axes=1)
 
-        return {
+        found: dict[str, Callable[[Floats], Floats]] = {
             "entity_f1": lambda w_BN: f1(add(w_BN, counts_NTK).sum(1)),
             "entity_macro_f1": lambda w_BN: macro_f1(add(w_BN, counts_NTK)),
             "unit_macro_f1": lambda w_BN: f1(add(w_BN, units_NTK), empty=1.0).mean(1),
         }
+        if self.types == "merged":
+            found["unit_f1"] = lambda w_BN: f1(add(w_BN, units_NTK)[:, facts.labels.index(INSIDE)])
+        return found
 
 
 DEVIATIONS = (
