@@ -117,10 +117,8 @@ def _fit_network(
     cut = {split: len(rows.cut) for split, rows in zip(("train", "valid"), encoded, strict=True)}
     tracker.log_metrics({f"examples/{split}_cut": count for split, count in cut.items()})
     if any(cut.values()) and seed == recipe.seeds[0]:
-        asked = getattr(task, "max_question", None)  # a paragraph is read as a whole, in windows
-        limit = f"max_length {recipe.max_length}" if asked is None else f"task.max_question {asked}"
         print(
-            f"finetune {workspace.run}: {limit} cuts {cut['train']:,} of "
+            f"finetune {workspace.run}: {task.cut_by(recipe.max_length)} cuts {cut['train']:,} of "
             f"{len(train_examples):,} train and {cut['valid']:,} of {len(valid_examples):,} valid examples",
             flush=True,
         )

@@ -61,7 +61,7 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
     if cut:
         print(
             f"predict {name}: {len(cut)} of them read the beginning alone, as their texts are longer than "
-            f"max_length {answers.max_length}; they say cut: true, {cut[0]} is the first",
+            f"{answers.cut_by}; they say cut: true, {cut[0]} is the first",
             file=sys.stderr,
         )
 

@@ -34,7 +34,7 @@ class Answers:
     ) -> None:
         """`raw`: probabilities as trained, without the temperatures that valid asks for."""
         self._task: Task[Any] = recipe.task
-        self.max_length = recipe.max_length
+        self.cut_by = self._task.cut_by(recipe.max_length)
         self._facts = read_facts(folder)
         self.labels, self.asks = self._facts.labels, self._task.asks
         self.seeds = self._task.together(recipe.seeds) if seeds is None else tuple(seeds)

@@ -171,6 +171,10 @@ class Task(Strict, ABC, Generic[E]):
             "another task"
         )
 
+    def cut_by(self, max_length: int) -> str:
+        """The setting that a text is too long for, where its end is not read."""
+        return f"max_length {max_length}"
+
     def together(self, seeds: Sequence[int]) -> tuple[int, ...]:
         """The seeds that answer a question together, of those that were trained."""
         return tuple(seeds)

@@ -217,6 +217,10 @@ class QuestionAnsweringConfig(Benchmark[Question]):
         """Of a question and its paragraph."""
         return Question(identity, parts[0], parts[1], ())
 
+    def cut_by(self, max_length: int) -> str:
+        """A paragraph is read as a whole, in windows."""
+        return f"task.max_question {self.max_question}"
+
     def answers(
         self,
         examples: Sequence[Question],
