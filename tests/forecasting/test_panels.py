@@ -164,6 +164,16 @@ def test_a_bridged_gap_takes_the_value_a_season_before(tmp_path: Path) -> None:
     (history,) = series.sets("history")
     assert history.bridged(0).tolist() == [1, 2, 2, 4, 5, 2, 2, 4, 5, 6]
     assert np.isnan(history.series(0)).sum() == 7, "the set keeps its gaps"
+    assert history.last_known(0) == 6
+
+
+def test_a_gap_bridges_no_other_gap_but_a_long_one_keeps_its_season() -> None:
+    config = FrequencyConfig(step="1i", horizon=1, seasonality=3)
+    week = [[1.0, 2, np.nan], [3.0, 4, np.nan], [5.0, np.nan, np.nan], [np.nan, np.nan]]
+    series = SeriesSet.counted("x", config, ["periodic", "nothing"], [np.concatenate(week), [np.nan] * 4])
+    assert series.bridged(0).tolist() == [1, 2, 2, 3, 4, 4, 5, 4, 4, 5, 4]
+    assert series.last_known(0) == 5
+    assert np.isnan(series.bridged(1)).all() and np.isnan(series.last_known(1))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The forecasters every model is held against: naive, seasonal naive and Naive2.
 
 Naive2 is the naive forecast of the seasonally adjusted series (Makridakis and Hibon 2000, M3; Makridakis
-et al. 2020, M4), adjusted only where the seasonality is significant. All three need every point: gaps are
+et al. 2020, M4), adjusted only where the seasonality is significant. The last two need every point: gaps are
 bridged (`SeriesSet.bridged`).
 """
 
@@ -122,12 +122,13 @@ class Baseline(Strict, ABC):
 
 
 class NaiveConfig(Baseline):
-    """The last value."""
+    """The last known value."""
 
     name: Literal["naive"]
 
     def forecast(self, series: SeriesSet) -> Floats:
-        return np.stack([naive(series.bridged(i), horizon=series.config.horizon) for i in range(len(series))])
+        last_N = np.asarray([series.last_known(i) for i in range(len(series))])
+        return np.repeat(last_N[:, None], series.config.horizon, axis=1)
 
 
 class Naive2Config(Baseline):

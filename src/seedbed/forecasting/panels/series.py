@@ -94,15 +94,29 @@ class SeriesSet:
 
     def bridged(self, index: int) -> NDArray[np.float64]:
         """A copy of series i for methods that need every point, from its first known value on: a gap takes
-        the value a season before it, else the value before it. The set itself keeps its gaps.
+        the value a season before it, else the value before it. Where a season before lies another gap, it is
+        the value before too: weekends of working days would else be those of the first week for ever. The
+        set itself keeps its gaps.
         """
         values = self.series(index)
         known = np.flatnonzero(np.isfinite(values))
         values = np.array(values[known[0] if known.size else 0 :], dtype=np.float64)
-        for place in np.flatnonzero(np.isnan(values)).tolist():
+        missing = np.isnan(values)
+        first = 0
+        for place in np.flatnonzero(missing).tolist():
+            if place and not missing[place - 1]:
+                first = place
             before = place - self.config.seasonality
-            values[place] = values[before] if before >= 0 else values[place - 1]
+            # what this same gap took is as old as the season before it, however long the gap
+            taken = before >= 0 and (before >= first or not missing[before])
+            values[place] = values[before if taken else place - 1]
         return values
+
+    def last_known(self, index: int) -> float:
+        """The last value of series i that is not missing; nan where all are."""
+        values = self.series(index)
+        known = np.flatnonzero(np.isfinite(values))
+        return float(values[known[-1]]) if known.size else np.nan
 
     def dates(self, index: int) -> Instants:
         return self._instants(np.asarray([index]), np.asarray([0]), self.lengths[[index]])
