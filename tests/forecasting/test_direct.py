@@ -107,6 +107,29 @@ def test_enough_points_bring_nbeats_and_the_same_seed_the_same_forecasts() -> No
     assert first.lines[1].endswith(" on the last 6 points of 10 series")
 
 
+@pytest.mark.parametrize("said", [{}, {"future": ["promo"]}])
+def test_a_series_of_one_row_is_forecast_beside_others(said: dict[str, Any]) -> None:
+    new = "새 가게"
+    frame = pl.concat([shops(1 if said else 10), shop(new, 1)]).with_columns(promo=pl.col("y") % 3)
+    if said:
+        ahead = pl.concat([shop("가게 0", 66).tail(6), shop(new, 7).tail(6)])
+        frame = pl.concat([frame, ahead.drop("y").with_columns(promo=pl.lit(1.0))], how="diagonal")
+    chosen = options(max_steps=40, horizon=6, **said)
+    made = forecast_once(frame, chosen, where="x", machine=Machine(threads=1))
+    found = made.forecasts.filter(pl.col("unique_id") == new)
+    assert found.height == 6 and found["nbeats"].is_finite().all()
+    assert "monthly: nbeats: 1 series of one known point are forecast, but not learned from" in made.lines
+
+
+def test_one_row_is_too_little_to_learn_covariates_from() -> None:
+    frame = shop("하나", 2).with_columns(promo=1.0, y=pl.Series([5.0, None]))
+    with pytest.raises(
+        UserError, match="monthly: no series has more than one known point, 하나 neither; 2 are"
+    ):
+        forecast_frame(frame, step="1mo", horizon=1, future=["promo"])
+    assert forecast_frame(shop("하나", 1), step="1mo", horizon=1)["theta"].to_list() == [100.0]
+
+
 def test_gaps_are_told_and_forecast_over() -> None:
     holes = shop().with_columns(y=pl.when(pl.col("ds").dt.month() == 5).then(None).otherwise("y"))
     made = forecast_once(holes.filter(pl.col("ds").dt.month() != 3), options(), where="x", machine=Machine())
