@@ -17,6 +17,7 @@ from seedbed.forecasting.baselines import (
     Baseline,
     Naive2Config,
     NaiveConfig,
+    Rule,
     SeasonalNaiveConfig,
     is_seasonal,
     naive2,
@@ -75,6 +76,17 @@ def test_a_season_around_zero_is_left_alone() -> None:
     assert is_seasonal(history_T, seasonality=4)
     assert seasonal_indices(history_T, seasonality=4) is None
     assert naive2(history_T, horizon=2, seasonality=4).tolist() == [-3.0, -3.0]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rule", ["m4", "m3"])
+def test_naive2_does_not_depend_on_the_unit(rule: Rule) -> None:
+    history_T = seasonal(growth=1.0)
+    expected = naive2(history_T, horizon=4, seasonality=4, rule=rule)
+    assert len(set(expected)) > 1
+    for unit in (2.0**980, 2.0**700, 2.0**-700):
+        found = naive2(history_T * unit, horizon=4, seasonality=4, rule=rule)
+        assert (found / unit).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,10 @@ def dates(*replaced: tuple[int, int]) -> list[datetime.date]:
         ),
         (spoiled(y=[*"0123", "vier", *"56789"]), "series a row 5: y is 'vier', expected a number"),
         (spoiled(y=[0.0, float("inf"), *range(2, 10)]), "series a row 2: y is inf"),
+        (
+            spoiled(y=[0.0, 1e300, -1.01e300, *range(3, 10)]),
+            "series a row 3: y is -1.01e+300, expected at most 1e+300",
+        ),
         (spoiled(y=[None] * 10), "series a has no value at all"),
         (spoiled(y=[float("nan")] * 10), "series a has no value at all"),
         (spoiled(unique_id=[*"aaaa", None, *"aaaaa"]), "row 5: unique_id is empty"),

@@ -29,6 +29,8 @@ def is_seasonal(history_T: Floats, *, seasonality: int, rule: Rule = "m4") -> bo
     """
     if seasonality == 1 or history_T.size < 3 * seasonality:
         return False
+    # a power of two changes no digit, and the squares of 1e200 are no numbers
+    history_T = np.ldexp(history_T, -np.frexp(np.abs(history_T).max())[1])
     tested_T = history_T if rule == "m4" else np.diff(history_T)
     centred_T = tested_T - tested_T.mean()
     variance = float(centred_T @ centred_T)

@@ -39,6 +39,9 @@ from seedbed.forecasting.panels.sieve import Sieve
 if TYPE_CHECKING:
     import polars as pl
 
+LARGEST = 1e300
+"""The largest value of y, either side of 0."""
+
 
 class _Gathering:
     """The series of one frequency so far."""
@@ -135,13 +138,28 @@ def _sift(table: "pl.DataFrame", found: Mapping[str, _Gathering], rules: Rules, 
     if not table.height:
         return None
     table = check_frequencies(table, rules.frequencies, sieve)
-    table = check_values(check_dates(table, sieve), sieve)
+    table = _check_size(check_values(check_dates(table, sieve), sieve), sieve)
     table = check_numbers(table, rules.covariates, sieve)
     for frequency in rules.frequencies:
         own = table.filter(pl.col("frequency") == frequency) if len(found) > 1 else table
         if own.height:
             _add(own, found[frequency], frequency, rules, sieve)
     return table.schema["ds"]
+
+
+def _check_size(table: "pl.DataFrame", sieve: Sieve) -> "pl.DataFrame":
+    """Sums and differences of values stay numbers."""
+    import polars as pl
+
+    return sieve.check(
+        table,
+        pl.col("y").abs() > LARGEST,
+        "y too large",
+        lambda row: (
+            f"series {row['unique_id']} row {row['row']}: y is {row['y']!r}, expected at most {LARGEST:g} on "
+            "either side of 0; count the series in a larger unit"
+        ),
+    )
 
 
 def _add(table: "pl.DataFrame", gathering: _Gathering, frequency: str, rules: Rules, sieve: Sieve) -> None:
