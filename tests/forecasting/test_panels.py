@@ -13,8 +13,9 @@ import pytest
 from seedbed.config import UserError
 from seedbed.corpora import TestSplit
 from seedbed.forecasting import LongConfig
+from seedbed.forecasting.calendar import DAY, Step
 from seedbed.forecasting.fitting import Forecasts
-from seedbed.forecasting.panels import FrequencyConfig, Rules, SeriesSet, gather, read_tables
+from seedbed.forecasting.panels import FrequencyConfig, Rules, SeriesSet, gather, read_tables, show, to_time
 from seedbed.forecasting.panels.sieve import Sieve
 from seedbed.forecasting.saved import forecast_table
 from tests.forecasting.panels import FREQUENCIES, config, load, rows, table
@@ -368,6 +369,11 @@ def zoned(*dates: str, zone: str, step: str) -> pl.DataFrame:
         (("2024-03-29", "2024-03-30", "2024-03-31"), "Europe/Berlin", "1d", "2024-04-01T00:00:00+02:00"),
         # hours go on where the clock leaves one out
         (("2024-03-31 00:00", "2024-03-31 01:00"), "Europe/Berlin", "1h", "2024-03-31T03:00:00+02:00"),
+        # a day without midnight, by an hour and by half of one; what comes after keeps to midnight
+        (("2024-09-06", "2024-09-07"), "America/Santiago", "1d", "2024-09-08T01:00:00-03:00"),
+        (("2024-09-07", "2024-09-08 01:00"), "America/Santiago", "1d", "2024-09-09T00:00:00-03:00"),
+        (("2011-10-01 02:10", "2011-10-02 02:30"), "Australia/Lord_Howe", "1d", "2011-10-03T02:10:00+11:00"),
+        (("2024-07-01", "2024-08-01"), "America/Santiago", "1mo", "2024-09-01T00:00:00-04:00"),
     ],
 )
 def test_days_are_those_of_the_time_zone_and_hours_those_of_utc(
@@ -376,6 +382,25 @@ def test_days_are_those_of_the_time_zone_and_hours_those_of_utc(
     found = zoned(*dates, zone=zone, step=step)["ds"]
     assert found.dtype == pl.Datetime("us", zone)
     assert found[0].isoformat() == ahead
+
+
+def test_a_day_without_midnight_goes_there_and_back() -> None:
+    zone = "America/Santiago"
+    days = pl.date_range(datetime.date(2024, 9, 1), datetime.date(2024, 9, 30), eager=True).cast(
+        pl.Datetime("us")
+    )
+    time, step = pl.Datetime("us", zone), Step.parse("1d")
+    found = to_time(days.cast(pl.Int64).to_numpy(), time, step)
+    assert found.null_count() == 0 and found.dt.date().equals(days.cast(pl.Date).rename("ds"))
+    assert (found.dt.hour() != 0).arg_true().to_list() == [7]
+    assert show(int(days.cast(pl.Int64)[7]), time, step) == "2024-09-08 01:00:00-03:00"
+    with pytest.raises(
+        UserError, match="date 2024-09-08 02:00:00-03:00, expected 2024-09-08 01:00:00-03:00 or"
+    ):
+        zoned("2024-09-07", "2024-09-08 02:00", zone=zone, step="1d")
+    # Samoa left out a whole day
+    left_out = to_time(np.asarray([15338, 15339]) * DAY, pl.Datetime("us", "Pacific/Apia"), step)
+    assert left_out.is_null().to_list() == [True, False]
 
 
 def test_one_offset_in_a_csv_is_its_time_zone(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from seedbed.config import UserError
 from seedbed.data.flat import FlatWriter
-from seedbed.forecasting.calendar import Instants, Step, anchors
+from seedbed.forecasting.calendar import Instants, Step
 from seedbed.forecasting.panels.checks import (
     check_columns,
     check_dates,
@@ -23,6 +23,7 @@ from seedbed.forecasting.panels.checks import (
     check_step,
     check_values,
 )
+from seedbed.forecasting.panels.clock import placed, show, to_instants
 from seedbed.forecasting.panels.covariate_checks import (
     arrays,
     check_ahead,
@@ -33,7 +34,7 @@ from seedbed.forecasting.panels.covariate_checks import (
 )
 from seedbed.forecasting.panels.covariates import CovariatesConfig, CovariatesWriter, waves
 from seedbed.forecasting.panels.rules import MIN_TRAIN, Counts, Rules
-from seedbed.forecasting.panels.series import FrequencyConfig, SeriesSet, show, to_instants
+from seedbed.forecasting.panels.series import FrequencyConfig, SeriesSet
 from seedbed.forecasting.panels.sieve import Sieve
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _add(table: "pl.DataFrame", gathering: _Gathering, frequency: str, rules: Ru
     # A stable sort by series keeps the file's order of dates, which is then checked, not mended.
     instants = to_instants(pl.col("ds"), time, step).alias("instant")
     table = table.with_columns(instants).sort("unique_id", maintain_order=True)
-    table = _place(check_order(table, sieve, tell), step)
+    table = placed(check_order(table, sieve, tell), step, time)
     table = check_grid(table, step, sieve, show=tell, frequency=frequency, config=config)
     if not table.height:
         return
@@ -221,27 +222,6 @@ def _add(table: "pl.DataFrame", gathering: _Gathering, frequency: str, rules: Ru
             known = waves(step.at(starts, days, steps), rules.covariates.calendar)
             future = np.concatenate([future, known], axis=1)
         gathering.covariates.append(past, future, static)
-
-
-def _place(table: "pl.DataFrame", step: Step) -> "pl.DataFrame":
-    """Columns place (steps from the series' start), on_grid (the instant there) and anchor."""
-    import polars as pl
-
-    if not table.height:
-        return table.with_columns(
-            place=pl.lit(0, pl.Int64), on_grid=pl.lit(0, pl.Int64), anchor=pl.lit(0, pl.Int64)
-        )
-    instants = table["instant"].to_numpy().astype(np.int64)
-    series = table["unique_id"].rle_id().to_numpy()
-    firsts = np.flatnonzero(np.diff(series, prepend=-1))
-    starts = instants[firsts][series]
-    days = anchors(instants, firsts) if step.months else np.zeros(len(firsts), np.int64)
-    places = step.count_from(starts, instants)
-    return table.with_columns(
-        pl.Series("place", places),
-        pl.Series("on_grid", step.at(starts, days[series], places)),
-        pl.Series("anchor", days[series]),
-    )
 
 
 def _refuse_gaps(
