@@ -1,6 +1,7 @@
 """Forecasts of a frame with nothing configured: pandas as polars, defaults by size, faults in one line."""
 
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from seedbed.config import Machine, UserError
 from seedbed.forecasting import direct
+from seedbed.forecasting.cross_validated import cross_validate_frame
 from seedbed.forecasting.direct import TableOptions, forecast_frame, forecast_once
 from tests.forecasting.panels import months
 
@@ -182,3 +184,24 @@ def test_faulty_series_are_left_out_only_if_asked() -> None:
     made = forecast_once(frame, options(on_fault="leave_out"), where="x", machine=Machine())
     assert made.forecasts["unique_id"].unique().to_list() == ["가게"]
     assert "1 series left out: date empty" in made.lines
+
+
+NOTICES = [
+    "frame: 2 of 30 points have no value (1 of them no row): kept as gaps",
+    "frame: 1 series left out: date empty",
+    "frame: columns not read: price; name those known ahead future=[price], those known only up to the last y "
+    "past=[..], those constant in a series static=[..]",
+]
+
+
+@pytest.mark.parametrize("door", [forecast_frame, cross_validate_frame])
+def test_what_is_missing_left_out_or_not_read_is_warned_of(door: Callable[..., Any]) -> None:
+    whole = shop().with_columns(
+        y=pl.when(pl.col("ds") != datetime.date(2021, 5, 1)).then("y"), price=pl.lit(1.0)
+    )
+    holes = whole.filter(pl.col("ds") != datetime.date(2021, 3, 1))
+    frame = pl.concat([holes, whole.with_columns(unique_id=pl.lit("나쁜 해"), ds=pl.lit(None, pl.Date))])
+    with pytest.warns(UserWarning) as caught:
+        door(frame, horizon=3, on_fault="leave_out")
+    assert [str(one.message) for one in caught] == NOTICES
+    assert {one.filename for one in caught} == {__file__}
