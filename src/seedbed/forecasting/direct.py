@@ -13,7 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import Field
 
 from seedbed.config import Machine, UserError
@@ -45,6 +44,7 @@ from seedbed.forecasting.panels import (
     Rules,
     SeriesSet,
     gather,
+    learnable,
     train_and_valid,
 )
 from seedbed.forecasting.panels.checks import prepare
@@ -245,24 +245,15 @@ def _fit_twice(
         raise UserError(
             f"{series.frequency}: {lines[0]}, so intervals have no errors to stand on; leave levels out"
         )
-    if isinstance(forecaster, NBEATSForecasterConfig):
-        series, more = _learned_from(series)
-        lines += more
-    return fit(series, "whole"), calibration, lines
-
-
-def _learned_from(series: SeriesSet) -> tuple[SeriesSet, list[str]]:
-    """The series with points enough to learn from, and a line on the others, which are forecast alone."""
-    enough = series.known() >= MIN_TRAIN
-    if enough.all():
-        return series, []
-    if not enough.any():
+    learned = learnable(series) if isinstance(forecaster, NBEATSForecasterConfig) else series
+    if not len(learned):
         raise UserError(
             f"{series.frequency}: no series has more than one known point, {series.ids[0]} neither; "
             f"{MIN_TRAIN} are needed to learn from: give more rows, or leave these series out"
         )
-    told = f"{int((~enough).sum())} series of one known point are forecast, but not learned from"
-    return series.take(np.flatnonzero(enough)), [told]
+    if few := len(series) - len(learned):
+        lines.append(f"{few} series of one known point are forecast, but not learned from")
+    return fit(learned, "whole"), calibration, lines
 
 
 def _check_horizon(sets: tuple[SeriesSet, ...], where: str) -> None:
