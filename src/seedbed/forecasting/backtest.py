@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from seedbed.config import Strict, UserError
-from seedbed.forecasting.fitting import Fitted, Forecasts, score
+from seedbed.forecasting.fitting import Fitted, Forecasts
 from seedbed.forecasting.panels import MIN_TRAIN, SeriesSet
 from seedbed.forecasting.panels.pieces import in_pieces
 
@@ -132,13 +132,6 @@ def window_table(window: Window, *, column: str) -> "pl.DataFrame":
 
     table = forecast_table(window.history, window.forecasts, column=column)
     return table.insert_column(3, pl.Series("y", window.actual.values))
-
-
-def scores(windows: Sequence[Window]) -> dict[str, float]:
-    """sMAPE and MASE, means over windows of what `score` gives for each."""
-    return mean_scores(
-        [score(window.forecasts.values_NH, window.actual, history=window.history) for window in windows]
-    )
 
 
 def mean_scores(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
