@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from seedbed.forecasting import LongConfig
-from seedbed.forecasting.panels import Panel
+from seedbed.forecasting.panels import FrequencyConfig, Panel, SeriesSet
 
 FREQUENCIES: dict[str, Any] = {
     "yearly": {"step": "1y", "horizon": 3, "seasonality": 1},
@@ -31,6 +31,14 @@ def rows(unique_id: str, frequency: str, values: list[float]) -> pl.DataFrame:
             "frequency": [frequency] * len(values),
         }
     )
+
+
+def working_days(days: int) -> SeriesSet:
+    """A series that grows tenfold, from a Monday on: its weekends are gaps."""
+    values = np.linspace(100.0, 1000.0, 200)[:days]
+    values[np.arange(days) % 7 > 4] = np.nan
+    config = FrequencyConfig(step="1d", horizon=14, seasonality=7)
+    return SeriesSet.counted("daily", config, ["a"], [values])
 
 
 def table(*, spike: float = 0.0) -> pl.DataFrame:

@@ -12,8 +12,8 @@ import pytest
 
 from seedbed.config import Machine, UserError
 from seedbed.forecasting import ForecastRecipe
-from seedbed.forecasting.backtest import BacktestConfig, Window, backtest, cross_validation, scores
-from seedbed.forecasting.fitting import Fitted, Fitting
+from seedbed.forecasting.backtest import BacktestConfig, Window, backtest, cross_validation, mean_scores
+from seedbed.forecasting.fitting import Fitted, Fitting, score
 from seedbed.forecasting.layouts.ett import ETTConfig
 from seedbed.forecasting.panels import SeriesSet
 from seedbed.tracking import SilentRun
@@ -62,6 +62,11 @@ def fit_of(forecaster: dict[str, Any], scratch: Path) -> Callable[[SeriesSet, in
 
 def config(**changed: Any) -> BacktestConfig:
     return BacktestConfig.parse({"windows": 3, "step": 2, **changed}, "backtest")
+
+
+def scores(windows: list[Window]) -> dict[str, float]:
+    """Means over windows of what `score` gives for each."""
+    return mean_scores([score(one.forecasts.values_NH, one.actual, history=one.history) for one in windows])
 
 
 @pytest.fixture

@@ -17,13 +17,16 @@ from seedbed.forecasting.baselines import (
     Baseline,
     Naive2Config,
     NaiveConfig,
+    Rule,
     SeasonalNaiveConfig,
     is_seasonal,
     naive2,
     seasonal_indices,
     seasonal_naive,
 )
-from tests.forecasting.panels import FREQUENCIES, load, rows, table
+from seedbed.forecasting.beside import BASELINES
+from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
+from tests.forecasting.panels import FREQUENCIES, load, rows, table, working_days
 
 MIRROR = Path(os.environ.get("SEEDBED_TEST_MIRROR", Path(__file__).parents[3] / "shared" / "data"))
 needs_mirror = pytest.mark.skipif(not (MIRROR / "m3").is_dir(), reason="no mirror of the competitions' data")
@@ -75,6 +78,17 @@ def test_a_season_around_zero_is_left_alone() -> None:
     assert naive2(history_T, horizon=2, seasonality=4).tolist() == [-3.0, -3.0]
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rule", ["m4", "m3"])
+def test_naive2_does_not_depend_on_the_unit(rule: Rule) -> None:
+    history_T = seasonal(growth=1.0)
+    expected = naive2(history_T, horizon=4, seasonality=4, rule=rule)
+    assert len(set(expected)) > 1
+    for unit in (2.0**980, 2.0**700, 2.0**-700):
+        found = naive2(history_T * unit, horizon=4, seasonality=4, rule=rule)
+        assert (found / unit).tolist() == expected.tolist()
+
+
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
@@ -96,6 +110,25 @@ def test_seasonal_naive_of_less_than_a_season_is_naive(tmp_path: Path) -> None:
     assert SeasonalNaiveConfig(name="seasonal_naive").forecast(panel.sets("train")[0]).tolist() == [
         [2.0, 2.0]
     ]
+
+
+@pytest.mark.parametrize("name", ["naive", "naive2", "seasonal_naive"])
+@pytest.mark.parametrize("days", [196, 194, 192])
+def test_working_days_go_on_from_the_last_week(name: str, days: int) -> None:
+    """Cut after a Sunday, a Friday and a Wednesday."""
+    series = working_days(days)
+    (found_H,) = BASELINES[name].forecast(series)
+    week = np.unique(series.series(0)[-7:][np.isfinite(series.series(0)[-7:])])
+    if name == "naive":
+        assert (found_H == week[-1]).all()
+    assert found_H.min() >= 0.9 * week[0] and found_H.max() <= 1.1 * week[-1]
+
+
+def test_after_a_gap_at_the_end_naive_takes_the_last_known_value() -> None:
+    config = FrequencyConfig(step="1i", horizon=2, seasonality=12)
+    series = SeriesSet.counted("x", config, ["a"], [[*np.arange(1.0, 25), np.nan]])
+    assert NaiveConfig(name="naive").forecast(series).tolist() == [[24.0, 24.0]]
+    assert series.bridged(0)[-1] == 13
 
 
 @pytest.mark.parametrize("length", [4, 5, 11])

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from seedbed.config import Machine
-from seedbed.forecasting.backtest import BacktestConfig, backtest, cross_validation
+from seedbed.forecasting.backtest import BacktestConfig, backtest, cross_validation, windows_within
 from seedbed.forecasting.baselines import FittedBaseline, NaiveConfig
 from seedbed.forecasting.beside import (
     BASELINES,
@@ -42,8 +42,20 @@ def test_errors_at_the_origins_are_those_of_the_cross_validation(tmp_path: Path)
     assert found.equals(origin_errors(validation.lazy(), "naive-x"))
     one = validation.filter((pl.col("unique_id") == "y3") & (pl.col("cutoff") == found["cutoff"][-1]))
     assert found["error"][-1] == np.abs(one["y"] - one["naive-x"]).mean()
-    short = yearly.take(np.flatnonzero(yearly.lengths < 6))
+    short = yearly.take(np.flatnonzero(yearly.lengths < 6)).without_last(1)
     assert len(short) and list(backtest_beside(BASELINES["naive"], short, plan, means=means)) == []
+
+
+def test_series_in_pieces_have_the_origins_of_all_together(tmp_path: Path) -> None:
+    yearly, _ = load(tmp_path, table()).sets("history")
+    plan, means = BacktestConfig(windows=4, step=2), Means("naive-x", Machine(threads=1), tmp_path)
+    whole, *pieces = (
+        pl.concat(backtest_beside(BASELINES["naive"], part, plan, means=means)).sort("unique_id", "cutoff")
+        for part in (yearly, *(yearly.part(slice(i, i + 1)) for i in range(1, len(yearly))))
+    )
+    counts = [windows_within(yearly.part(slice(i, i + 1)), plan) for i in range(len(yearly))]
+    assert counts == [1, 3, 4, 4], "one series is in the last windows alone"
+    assert pl.concat(pieces).equals(whole.filter(pl.col("unique_id") != "y0"))
 
 
 def test_theta_comes_with_its_intervals(tmp_path: Path) -> None:

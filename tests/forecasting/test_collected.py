@@ -8,13 +8,13 @@ import pytest
 
 from seedbed.data import spool
 from seedbed.forecasting import collected as module
-from seedbed.forecasting.backtest import BacktestConfig, backtest, cross_validation, origins, scores
+from seedbed.forecasting.backtest import BacktestConfig, backtest, cross_validation, origins
 from seedbed.forecasting.baselines import FittedBaseline
 from seedbed.forecasting.collected import Collected
 from seedbed.forecasting.conformal import ConformalConfig, calibrate
 from seedbed.forecasting.fitting import Forecasts
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet, pieces
-from tests.forecasting.test_backtest import fit_of
+from tests.forecasting.test_backtest import fit_of, scores
 
 CONFORMAL = ConformalConfig(levels=(50, 80))
 PLAN = BacktestConfig(windows=3, step=2)

@@ -9,7 +9,7 @@ import pytest
 from seedbed import metrics
 from seedbed.config import UserError
 from seedbed.forecasting.backtest import BacktestConfig, backtest
-from seedbed.forecasting.conformal import ConformalConfig, with_intervals
+from seedbed.forecasting.conformal import ConformalConfig, calibrate
 from seedbed.forecasting.fitting import Forecasts
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
 from tests.forecasting.test_backtest import fit_of
@@ -28,7 +28,7 @@ def intervals(
     fit = fit_of(forecaster, scratch)
     tested = backtest(series, BacktestConfig(windows=windows), fit=fit)
     config = ConformalConfig.parse({"levels": levels}, "conformal")
-    return with_intervals(fit(series, 0).forecast(series), series, tested, config)
+    return calibrate(tested, config, frequency="daily").around(fit(series, 0).forecast(series), series)
 
 
 def test_half_widths_by_hand(tmp_path: Path) -> None:
@@ -71,9 +71,8 @@ def test_exchangeable_series_are_covered_as_promised(tmp_path: Path) -> None:
     for _ in range(400):
         walks = np.cumsum(rng.standard_t(4, size=(19, 63)), axis=1) * 10 ** rng.uniform(-2, 4, (19, 1))
         series = panel(walks[:, :60])
-        found = with_intervals(
-            naive(series, 0).forecast(series), series, backtest(series, BacktestConfig(), fit=naive), config
-        )
+        tested = backtest(series, BacktestConfig(), fit=naive)
+        found = calibrate(tested, config, frequency="daily").around(naive(series, 0).forecast(series), series)
         for row, level in enumerate((80, 90)):
             low_NH, high_NH = found.intervals[level]
             actual_NH = walks[:, 60:]

@@ -60,6 +60,7 @@ def test_faults_are_one_line(said: dict[str, Any], told: str) -> None:
         cross_validate_frame(shop(), **said)
 
 
+@pytest.mark.filterwarnings("ignore:frame. 1 of 30 points have no value")
 def test_a_gap_is_a_row_without_y() -> None:
     frame = shop().with_columns(
         y=pl.when(pl.col("ds") == datetime.date(2022, 5, 1)).then(None).otherwise("y")

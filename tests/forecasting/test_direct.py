@@ -1,6 +1,7 @@
 """Forecasts of a frame with nothing configured: pandas as polars, defaults by size, faults in one line."""
 
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from seedbed.config import Machine, UserError
 from seedbed.forecasting import direct
+from seedbed.forecasting.cross_validated import cross_validate_frame
 from seedbed.forecasting.direct import TableOptions, forecast_frame, forecast_once
 from tests.forecasting.panels import months
 
@@ -107,6 +109,29 @@ def test_enough_points_bring_nbeats_and_the_same_seed_the_same_forecasts() -> No
     assert first.lines[1].endswith(" on the last 6 points of 10 series")
 
 
+@pytest.mark.parametrize("said", [{}, {"future": ["promo"]}])
+def test_a_series_of_one_row_is_forecast_beside_others(said: dict[str, Any]) -> None:
+    new = "새 가게"
+    frame = pl.concat([shops(1 if said else 10), shop(new, 1)]).with_columns(promo=pl.col("y") % 3)
+    if said:
+        ahead = pl.concat([shop("가게 0", 66).tail(6), shop(new, 7).tail(6)])
+        frame = pl.concat([frame, ahead.drop("y").with_columns(promo=pl.lit(1.0))], how="diagonal")
+    chosen = options(max_steps=40, horizon=6, **said)
+    made = forecast_once(frame, chosen, where="x", machine=Machine(threads=1))
+    found = made.forecasts.filter(pl.col("unique_id") == new)
+    assert found.height == 6 and found["nbeats"].is_finite().all()
+    assert "monthly: nbeats: 1 series of one known point are forecast, but not learned from" in made.lines
+
+
+def test_one_row_is_too_little_to_learn_covariates_from() -> None:
+    frame = shop("하나", 2).with_columns(promo=1.0, y=pl.Series([5.0, None]))
+    with pytest.raises(
+        UserError, match="monthly: no series has more than one known point, 하나 neither; 2 are"
+    ):
+        forecast_frame(frame, step="1mo", horizon=1, future=["promo"])
+    assert forecast_frame(shop("하나", 1), step="1mo", horizon=1)["theta"].to_list() == [100.0]
+
+
 def test_gaps_are_told_and_forecast_over() -> None:
     holes = shop().with_columns(y=pl.when(pl.col("ds").dt.month() == 5).then(None).otherwise("y"))
     made = forecast_once(holes.filter(pl.col("ds").dt.month() != 3), options(), where="x", machine=Machine())
@@ -159,3 +184,24 @@ def test_faulty_series_are_left_out_only_if_asked() -> None:
     made = forecast_once(frame, options(on_fault="leave_out"), where="x", machine=Machine())
     assert made.forecasts["unique_id"].unique().to_list() == ["가게"]
     assert "1 series left out: date empty" in made.lines
+
+
+NOTICES = [
+    "frame: 2 of 30 points have no value (1 of them no row): kept as gaps",
+    "frame: 1 series left out: date empty",
+    "frame: columns not read: price; name those known ahead future=[price], those known only up to the last y "
+    "past=[..], those constant in a series static=[..]",
+]
+
+
+@pytest.mark.parametrize("door", [forecast_frame, cross_validate_frame])
+def test_what_is_missing_left_out_or_not_read_is_warned_of(door: Callable[..., Any]) -> None:
+    whole = shop().with_columns(
+        y=pl.when(pl.col("ds") != datetime.date(2021, 5, 1)).then("y"), price=pl.lit(1.0)
+    )
+    holes = whole.filter(pl.col("ds") != datetime.date(2021, 3, 1))
+    frame = pl.concat([holes, whole.with_columns(unique_id=pl.lit("나쁜 해"), ds=pl.lit(None, pl.Date))])
+    with pytest.warns(UserWarning) as caught:
+        door(frame, horizon=3, on_fault="leave_out")
+    assert [str(one.message) for one in caught] == NOTICES
+    assert {one.filename for one in caught} == {__file__}

@@ -141,6 +141,88 @@ def test_tourism_columns_begin_with_length_and_start(tmp_path: Path) -> None:
         layout.load(tmp_path)
 
 
+M4 = {"Weekly-train.csv": b"V1,V2,V3\nW1,1,2\nW2,3,4\n", "Weekly-test.csv": b"V1,V2\nW1,9\nW2,8\n"}
+NN5 = b"Day\tNN5-001\n" + b"".join(b"0%d-Mar-96\t%d\n" % (day, day) for day in range(1, 9))
+TOURISM = {"yearly_in.csv": b"Y1\n2\n1990\n1\n2\n", "yearly_oos.csv": b"Y1\n1\n1992\n9\n"}
+
+
+def m3(**changed: Any) -> dict[str, bytes]:
+    return {"m3_data.json": json.dumps({"N1": competition("YEARLY", [1, 2], [3]) | changed}).encode()}
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "told"),
+    [
+        (
+            "m4",
+            M4 | {"Weekly-train.csv": b"V1,V2\nW\xe9,1\n"},
+            r"Weekly-train\.csv: not readable as CSV: 'utf-8'",
+        ),
+        (
+            "m4",
+            M4 | {"Weekly-test.csv": b"V1,V2\nW1,9\n\nW1,8\n"},
+            r"series W1 row 4: the series is there twice",
+        ),
+        (
+            "nn5",
+            {"NN5-Final-Dataset.csv": NN5 + b"09-Mar-96\t1\t2\t3\n"},
+            r"as a table with tabs: found more fields",
+        ),
+        (
+            "nn5",
+            {"NN5-Final-Dataset.csv": b""},
+            r"NN5-Final-Dataset\.csv: not readable as a table with tabs: empty",
+        ),
+        ("nn5", {"NN5-Final-Dataset.csv": NN5 + b"\xe9\t1\n"}, "as a table with tabs: invalid utf-8"),
+        (
+            "tourism",
+            TOURISM | {"yearly_in.csv": b"Y1\ninf\n1990\n1\n2\n"},
+            "series Y1: cannot convert float infinity",
+        ),
+        (
+            "tourism",
+            TOURISM | {"yearly_in.csv": b"Y1\n2\n0\n1\n2\n"},
+            "series Y1: 2 values from the year 0 on",
+        ),
+        (
+            "tourism",
+            TOURISM | {"yearly_in.csv": b"Y1,Y1\n2,2\n1990,1990\n1,1\n2,2\n"},
+            "series Y1 is there twice",
+        ),
+        (
+            "tourism",
+            TOURISM | {"yearly_oos.csv": b"Y\xe9\n1\n1992\n9\n"},
+            r"yearly_oos\.csv: not readable as CSV",
+        ),
+        ("m3", m3(period=[1]), "no series of yearly; is this the M3 or M1 file"),
+        ("m3", m3(x=[1.0, "2,5"]), "series N1: x has '2,5', expected numbers"),
+        ("m3", m3(x=[1.0, 10**400]), "not readable as numbers in x of series N1: int too large"),
+        ("m3", {"m3_data.json": b'{"N1": 1, "N1": 2}'}, "not readable as JSON: N1 is there twice"),
+        ("exchange_rate", {"exchange_rate.txt": b""}, "not readable as a table of numbers: empty"),
+        ("ett", {"ETTh1.csv": b"date,OT\n1,2,3\n"}, "not readable as CSV: found more fields"),
+    ],
+)
+def test_files_that_nobody_publishes_are_told_in_one_line(
+    name: str, files: dict[str, bytes], told: str, tmp_path: Path
+) -> None:
+    for file, content in files.items():
+        (tmp_path / file).write_bytes(content)
+    frequency = {"m4": "weekly", "nn5": "daily"}.get(name, "yearly")
+    step = {"nn5": "1d", "tourism": "1y", "ett": "1h"}.get(name, "1i")
+    values = {"name": name, "frequencies": {frequency: counted(1, step=step)}}
+    layout: Layout = TypeAdapter(PanelConfig).validate_python(values)
+    with pytest.raises(UserError, match=told) as caught:
+        layout.load(tmp_path)
+    assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_m4_may_have_blank_lines(tmp_path: Path) -> None:
+    for file, content in M4.items():
+        (tmp_path / file).write_bytes(content + b"\n,,\n")
+    layout = M4Config.parse({"name": "m4", "frequencies": {"weekly": counted(1)}}, "panel")
+    assert layout.load(tmp_path).sets("history")[0].ids == ("W1", "W2")
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "conf/panel").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_panel_of_conf_is_readable(path: Path) -> None:
     text = json.dumps(yaml.safe_load(path.read_text(encoding="utf-8")))

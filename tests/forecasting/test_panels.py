@@ -13,8 +13,9 @@ import pytest
 from seedbed.config import UserError
 from seedbed.corpora import TestSplit
 from seedbed.forecasting import LongConfig
+from seedbed.forecasting.calendar import DAY, Step
 from seedbed.forecasting.fitting import Forecasts
-from seedbed.forecasting.panels import FrequencyConfig, Rules, SeriesSet, gather, read_tables
+from seedbed.forecasting.panels import FrequencyConfig, Rules, SeriesSet, gather, read_tables, show, to_time
 from seedbed.forecasting.panels.sieve import Sieve
 from seedbed.forecasting.saved import forecast_table
 from tests.forecasting.panels import FREQUENCIES, config, load, rows, table
@@ -104,6 +105,10 @@ def dates(*replaced: tuple[int, int]) -> list[datetime.date]:
         ),
         (spoiled(y=[*"0123", "vier", *"56789"]), "series a row 5: y is 'vier', expected a number"),
         (spoiled(y=[0.0, float("inf"), *range(2, 10)]), "series a row 2: y is inf"),
+        (
+            spoiled(y=[0.0, 1e300, -1.01e300, *range(3, 10)]),
+            "series a row 3: y is -1.01e+300, expected at most 1e+300",
+        ),
         (spoiled(y=[None] * 10), "series a has no value at all"),
         (spoiled(y=[float("nan")] * 10), "series a has no value at all"),
         (spoiled(unique_id=[*"aaaa", None, *"aaaaa"]), "row 5: unique_id is empty"),
@@ -164,6 +169,16 @@ def test_a_bridged_gap_takes_the_value_a_season_before(tmp_path: Path) -> None:
     (history,) = series.sets("history")
     assert history.bridged(0).tolist() == [1, 2, 2, 4, 5, 2, 2, 4, 5, 6]
     assert np.isnan(history.series(0)).sum() == 7, "the set keeps its gaps"
+    assert history.last_known(0) == 6
+
+
+def test_a_gap_bridges_no_other_gap_but_a_long_one_keeps_its_season() -> None:
+    config = FrequencyConfig(step="1i", horizon=1, seasonality=3)
+    week = [[1.0, 2, np.nan], [3.0, 4, np.nan], [5.0, np.nan, np.nan], [np.nan, np.nan]]
+    series = SeriesSet.counted("x", config, ["periodic", "nothing"], [np.concatenate(week), [np.nan] * 4])
+    assert series.bridged(0).tolist() == [1, 2, 2, 3, 4, 4, 5, 4, 4, 5, 4]
+    assert series.last_known(0) == 5
+    assert np.isnan(series.bridged(1)).all() and np.isnan(series.last_known(1))
 
 
 @pytest.mark.parametrize(
@@ -354,6 +369,11 @@ def zoned(*dates: str, zone: str, step: str) -> pl.DataFrame:
         (("2024-03-29", "2024-03-30", "2024-03-31"), "Europe/Berlin", "1d", "2024-04-01T00:00:00+02:00"),
         # hours go on where the clock leaves one out
         (("2024-03-31 00:00", "2024-03-31 01:00"), "Europe/Berlin", "1h", "2024-03-31T03:00:00+02:00"),
+        # a day without midnight, by an hour and by half of one; what comes after keeps to midnight
+        (("2024-09-06", "2024-09-07"), "America/Santiago", "1d", "2024-09-08T01:00:00-03:00"),
+        (("2024-09-07", "2024-09-08 01:00"), "America/Santiago", "1d", "2024-09-09T00:00:00-03:00"),
+        (("2011-10-01 02:10", "2011-10-02 02:30"), "Australia/Lord_Howe", "1d", "2011-10-03T02:10:00+11:00"),
+        (("2024-07-01", "2024-08-01"), "America/Santiago", "1mo", "2024-09-01T00:00:00-04:00"),
     ],
 )
 def test_days_are_those_of_the_time_zone_and_hours_those_of_utc(
@@ -362,6 +382,25 @@ def test_days_are_those_of_the_time_zone_and_hours_those_of_utc(
     found = zoned(*dates, zone=zone, step=step)["ds"]
     assert found.dtype == pl.Datetime("us", zone)
     assert found[0].isoformat() == ahead
+
+
+def test_a_day_without_midnight_goes_there_and_back() -> None:
+    zone = "America/Santiago"
+    days = pl.date_range(datetime.date(2024, 9, 1), datetime.date(2024, 9, 30), eager=True).cast(
+        pl.Datetime("us")
+    )
+    time, step = pl.Datetime("us", zone), Step.parse("1d")
+    found = to_time(days.cast(pl.Int64).to_numpy(), time, step)
+    assert found.null_count() == 0 and found.dt.date().equals(days.cast(pl.Date).rename("ds"))
+    assert (found.dt.hour() != 0).arg_true().to_list() == [7]
+    assert show(int(days.cast(pl.Int64)[7]), time, step) == "2024-09-08 01:00:00-03:00"
+    with pytest.raises(
+        UserError, match="date 2024-09-08 02:00:00-03:00, expected 2024-09-08 01:00:00-03:00 or"
+    ):
+        zoned("2024-09-07", "2024-09-08 02:00", zone=zone, step="1d")
+    # Samoa left out a whole day
+    left_out = to_time(np.asarray([15338, 15339]) * DAY, pl.Datetime("us", "Pacific/Apia"), step)
+    assert left_out.is_null().to_list() == [True, False]
 
 
 def test_one_offset_in_a_csv_is_its_time_zone(tmp_path: Path) -> None:

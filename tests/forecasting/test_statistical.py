@@ -16,7 +16,7 @@ from seedbed.forecasting.fitting import Forecasts
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
 from seedbed.forecasting.saved import forecast_table
 from seedbed.forecasting.statistical import FittedStatistical, StatisticalConfig
-from tests.forecasting.panels import FREQUENCIES, load, rows, table
+from tests.forecasting.panels import FREQUENCIES, load, rows, table, working_days
 from tests.metrics.m3 import PERIODS, m3, needs_m3
 
 
@@ -63,6 +63,14 @@ def test_without_levels_there_are_no_intervals(quarters: SeriesSet) -> None:
     assert fitted("theta").forecast(quarters).intervals == {}
     with pytest.raises(UserError, match=r"levels\.0.* less than or equal to 99"):
         config("theta", levels=[100])
+
+
+@pytest.mark.parametrize("model", ["theta", "ets"])
+def test_working_days_go_on_from_the_last_week(model: str) -> None:
+    series = working_days(196)
+    (found_H,) = fitted(model).forecast(series).values_NH
+    last = np.nanmax(series.series(0))
+    assert found_H.min() >= 0.9 * last and found_H.max() <= 1.2 * last
 
 
 def failing(tmp_path: Path) -> SeriesSet:

@@ -28,6 +28,26 @@ def test_by_hand():
     assert metrics.owa(10, 1.5, naive2_smape=20, naive2_mase=3) == pytest.approx(0.5)
 
 
+def test_no_metric_depends_on_the_unit():
+    """A power of two, so to the digit: up to 1e300 and down to 1e-300, where squares are no numbers."""
+    rng = np.random.default_rng(4)
+    actual, forecast, history = rng.normal(20, 4, (3, 5, 12))
+    actual[1, 3] = history[2, :7] = np.nan
+    for name in ("smape", "mape", "mase", "rmsse"):
+        more = {"seasonality": 2} if name in ("mase", "rmsse") else {}
+
+        def score(unit: float, name: str = name, more: dict[str, int] = more) -> np.ndarray:
+            past = {"history": history * unit, **more} if more else {}
+            return getattr(metrics, name)(actual * unit, forecast * unit, **past)
+
+        for unit in (2.0**990, 2.0**600, 2.0**-990):
+            assert score(unit).tobytes() == score(1.0).tobytes(), (name, unit)
+    differences = np.diff(history[0])
+    plain = math.sqrt(np.mean((actual[0] - forecast[0]) ** 2) / np.mean(differences**2))
+    assert metrics.rmsse(actual[0], forecast[0], history=history[0]) == plain
+    assert metrics.rmsse([1e200], [0.0], history=[1.0, 2.0]) == pytest.approx(1e200)
+
+
 def test_the_scales_of_mase_differ_where_they_say():
     history = [1.0, 2, 4, 7, 11]
     assert metrics.naive_scale(history, seasonality=2) == pytest.approx((3 + 5 + 7) / 3)

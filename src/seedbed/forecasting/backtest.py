@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from seedbed.config import Strict, UserError
-from seedbed.forecasting.fitting import Fitted, Forecasts, score
+from seedbed.forecasting.fitting import Fitted, Forecasts
 from seedbed.forecasting.panels import MIN_TRAIN, SeriesSet
 from seedbed.forecasting.panels.pieces import in_pieces
 
@@ -36,6 +37,10 @@ class BacktestConfig(Strict):
         None, ge=1, description="points between cutoffs; a horizon unless told otherwise"
     )
     refit: bool = Field(False, description="fit again at each cutoff; otherwise once, at the first")
+
+    def behind(self, number: int, horizon: int) -> int:
+        """The points after the cutoff of a window, which is counted from the last, 0."""
+        return horizon + number * (self.step or horizon)
 
 
 @dataclass(frozen=True)
@@ -74,10 +79,9 @@ def backtest(series: SeriesSet, config: BacktestConfig, *, fit: FitAt) -> list[W
 def origins(series: SeriesSet, config: BacktestConfig, *, fit: FitAt) -> Iterator[Origin]:
     """The windows of `backtest` one after the other, without their forecasts."""
     horizon = series.config.horizon
-    step = config.step or horizon
     fitted: Fitted | None = None
     for number in reversed(range(config.windows)):
-        behind = horizon + number * step
+        behind = config.behind(number, horizon)
         whole = _long_enough(series, behind, number)
         history = whole.without_last(behind)
         if fitted is None or config.refit:
@@ -86,8 +90,21 @@ def origins(series: SeriesSet, config: BacktestConfig, *, fit: FitAt) -> Iterato
         yield Origin(fitted, history, actual)
 
 
+def windows_within(series: SeriesSet, config: BacktestConfig) -> int:
+    """How many of the windows, the last ones, some series is long enough for."""
+    horizon = series.config.horizon
+    return next(
+        (n for n in range(config.windows) if not _kept(series, config.behind(n, horizon)).size),
+        config.windows,
+    )
+
+
+def _kept(series: SeriesSet, behind: int) -> NDArray[np.int64]:
+    return np.flatnonzero(series.known(before_last=behind) >= MIN_TRAIN)
+
+
 def _long_enough(series: SeriesSet, behind: int, number: int) -> SeriesSet:
-    kept = np.flatnonzero(series.known(before_last=behind) >= MIN_TRAIN)
+    kept = _kept(series, behind)
     if not kept.size:
         raise UserError(
             f"backtest of {series.frequency}: window {number + 1} from the end needs {behind + MIN_TRAIN} "
@@ -115,13 +132,6 @@ def window_table(window: Window, *, column: str) -> "pl.DataFrame":
 
     table = forecast_table(window.history, window.forecasts, column=column)
     return table.insert_column(3, pl.Series("y", window.actual.values))
-
-
-def scores(windows: Sequence[Window]) -> dict[str, float]:
-    """sMAPE and MASE, means over windows of what `score` gives for each."""
-    return mean_scores(
-        [score(window.forecasts.values_NH, window.actual, history=window.history) for window in windows]
-    )
 
 
 def mean_scores(each: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The forecasters every model is held against: naive, seasonal naive and Naive2.
 
 Naive2 is the naive forecast of the seasonally adjusted series (Makridakis and Hibon 2000, M3; Makridakis
-et al. 2020, M4), adjusted only where the seasonality is significant. All three need every point: gaps are
+et al. 2020, M4), adjusted only where the seasonality is significant. The last two need every point: gaps are
 bridged (`SeriesSet.bridged`).
 """
 
@@ -29,6 +29,8 @@ def is_seasonal(history_T: Floats, *, seasonality: int, rule: Rule = "m4") -> bo
     """
     if seasonality == 1 or history_T.size < 3 * seasonality:
         return False
+    # a power of two changes no digit, and the squares of 1e200 are no numbers
+    history_T = np.ldexp(history_T, -np.frexp(np.abs(history_T).max())[1])
     tested_T = history_T if rule == "m4" else np.diff(history_T)
     centred_T = tested_T - tested_T.mean()
     variance = float(centred_T @ centred_T)
@@ -122,12 +124,13 @@ class Baseline(Strict, ABC):
 
 
 class NaiveConfig(Baseline):
-    """The last value."""
+    """The last known value."""
 
     name: Literal["naive"]
 
     def forecast(self, series: SeriesSet) -> Floats:
-        return np.stack([naive(series.bridged(i), horizon=series.config.horizon) for i in range(len(series))])
+        last_N = np.asarray([series.last_known(i) for i in range(len(series))])
+        return np.repeat(last_N[:, None], series.config.horizon, axis=1)
 
 
 class Naive2Config(Baseline):

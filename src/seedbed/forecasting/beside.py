@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seedbed.config import Machine, UserError
+from seedbed.config import Machine
 from seedbed.forecasting import Forecaster
-from seedbed.forecasting.backtest import BacktestConfig, backtest
+from seedbed.forecasting.backtest import BacktestConfig, backtest, windows_within
 from seedbed.forecasting.baselines import Naive2Config, NaiveConfig, SeasonalNaiveConfig
 from seedbed.forecasting.fitting import Fitted, Fitting
 from seedbed.forecasting.panels import SeriesSet
@@ -76,13 +76,15 @@ def forecast_beside(forecaster: Forecaster, series: SeriesSet, *, means: Means) 
 def backtest_beside(
     forecaster: Forecaster, series: SeriesSet, config: BacktestConfig, *, means: Means
 ) -> Iterator["pl.DataFrame"]:
-    """A baseline's errors at the cutoffs of a run's backtest, as `origin_errors` gives them."""
-    try:
-        windows = backtest(series, config, fit=lambda history, _: _fit(forecaster, history, means))
-    except UserError:
-        # the run's own backtest has told of a panel without any long series; of some series it is no fault
+    """A baseline's errors at the cutoffs of a run's backtest, as `origin_errors` gives them.
+
+    `series` may be some of the run's alone: a window for which all of them are too short has none of them.
+    """
+    windows = windows_within(series, config)
+    if not windows:
         return
-    for window in windows:
+    own = config.model_copy(update={"windows": windows})
+    for window in backtest(series, own, fit=lambda history, _: _fit(forecaster, history, means)):
         table = forecast_table(window.history, window.forecasts, column=means.name)
         yield origin_errors(table.with_columns(y=np.asarray(window.actual.values)).lazy(), means.name)
 

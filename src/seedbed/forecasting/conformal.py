@@ -65,13 +65,6 @@ def fewest(level: int) -> int:
     return math.ceil(level / (100 - level))
 
 
-def with_intervals(
-    forecasts: Forecasts, series: SeriesSet, windows: Sequence[Window], config: ConformalConfig
-) -> Forecasts:
-    """The forecasts after `series`, with intervals from the errors of `windows`."""
-    return calibrate(windows, config, frequency=series.frequency).around(forecasts, series)
-
-
 def covered(forecasts: Forecasts, actual: SeriesSet) -> Mapping[int, tuple[int, int]]:
     """By level how many known points of the horizon lie in their interval, and of how many."""
     actual_NH = actual.values.reshape(forecasts.values_NH.shape)

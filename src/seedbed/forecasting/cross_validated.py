@@ -1,5 +1,6 @@
 """Rolling origins of a frame with nothing configured: the default forecaster as it would have done before."""
 
+import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
@@ -41,7 +42,7 @@ def cross_validate_frame(
     """unique_id, ds, cutoff, y and a column for each model, at each cutoff; frames as for `forecast_frame`.
 
     `options` are those of `OriginOptions`: horizon=12, n_windows=3, step_size=6, refit=True ... A series too
-    short for a cutoff is not in that window.
+    short for a cutoff is not in that window. Gaps, series left out and columns not read are warned of.
     """
     import polars as pl
 
@@ -51,6 +52,8 @@ def cross_validate_frame(
     )
     table = chosen.renamed(as_table(frame), "frame")
     given = gathered(table, chosen, where="frame", needs_test=True)
+    for line in given.notices:
+        warnings.warn(f"frame: {line}", stacklevel=2)
     _, models = default_models(given)
     plan = BacktestConfig(windows=chosen.n_windows, step=chosen.step_size, refit=chosen.refit)
     training, keys, found = default_training(chosen), ["unique_id", "ds", "cutoff", "y"], []

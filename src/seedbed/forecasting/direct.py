@@ -37,12 +37,14 @@ from seedbed.forecasting.forecaster import NBEATSForecasterConfig
 from seedbed.forecasting.held_out import calibrated
 from seedbed.forecasting.infer import describe, infer_frequencies, infer_steps
 from seedbed.forecasting.panels import (
+    MIN_TRAIN,
     CovariatesConfig,
     FrequencyConfig,
     Gaps,
     Rules,
     SeriesSet,
     gather,
+    learnable,
     train_and_valid,
 )
 from seedbed.forecasting.panels.checks import prepare
@@ -103,6 +105,8 @@ class Outcome:
     fitted: Mapping[str, Fitted]
     calibrations: Mapping[str, Calibration]
     lines: list[str]
+    notices: list[str]
+    """Of the lines those about the table: gaps, series left out, columns not read."""
 
 
 def forecast_frame(
@@ -111,16 +115,17 @@ def forecast_frame(
     """Forecasts of the series in a pandas or polars frame (unique_id, ds, y), as a frame of the same kind.
 
     `options` are those of `TableOptions`: horizon=12, step="1mo", seasonality=12, on_fault="leave_out" ...
-    UserError names series and row of the first fault.
+    UserError names series and row of the first fault; gaps, series left out and columns not read are warned
+    of.
     """
     import polars as pl
 
     plain = {key: value.tolist() if hasattr(value, "tolist") else value for key, value in options.items()}
     chosen = TableOptions.parse(plain, "forecast_frame")
     table = chosen.renamed(as_table(frame), "frame")
-    for line in unread(table, chosen.covariates("frame")):
-        warnings.warn(f"frame: {line}", stacklevel=2)
     made = forecast_once(table, chosen, where="frame", machine=machine or Machine())
+    for line in made.notices:
+        warnings.warn(f"frame: {line}", stacklevel=2)
     forecasts = chosen.restored(made.forecasts)
     return forecasts if isinstance(frame, pl.DataFrame) else forecasts.to_pandas()
 
@@ -131,7 +136,7 @@ def forecast_once(table: "pl.DataFrame", options: TableOptions, *, where: str, m
 
     given = gathered(table, options, where=where, needs_test=False)
     called, models = default_models(given)
-    tables, fitted, calibrations, lines = [], {}, {}, given.lines
+    tables, fitted, calibrations, lines = [], {}, {}, [*given.told, *given.notices]
     with TemporaryDirectory() as scratch:
         for one in given.sets:
             own = []
@@ -153,7 +158,7 @@ def forecast_once(table: "pl.DataFrame", options: TableOptions, *, where: str, m
             )
     frequencies = {one.frequency: one.config for one in given.sets}
     card = Card(run=called, forecaster=models[called], frequencies=frequencies, covariates=given.covariates)
-    return Outcome(pl.concat(tables), card, fitted, calibrations, lines)
+    return Outcome(pl.concat(tables), card, fitted, calibrations, lines, given.notices)
 
 
 @dataclass(frozen=True)
@@ -162,7 +167,10 @@ class Given:
 
     sets: tuple[SeriesSet, ...]
     covariates: CovariatesConfig
-    lines: list[str]
+    told: list[str]
+    """What the table was taken for."""
+    notices: list[str]
+    """What is missing, left out or not read."""
 
 
 def gathered(table: "pl.DataFrame", options: TableOptions, *, where: str, needs_test: bool) -> Given:
@@ -182,10 +190,10 @@ def gathered(table: "pl.DataFrame", options: TableOptions, *, where: str, needs_
     rules = Rules(frequencies, options.gaps, needs_test=needs_test, covariates=covariates)
     sets, counts = gather([table], rules, sieve=sieve)
     _check_horizon(sets, where)
-    lines = [f"{counts.series} series, {describe(frequencies)}", *counts.lines(), *not_read]
+    told = [f"{counts.series} series, {describe(frequencies)}"]
     if covariates:
-        lines.insert(1, f"covariates {covariates}")
-    return Given(sets, covariates, lines)
+        told.append(f"covariates {covariates}")
+    return Given(sets, covariates, told, [*counts.lines(), *not_read])
 
 
 def default_models(given: Given) -> tuple[str, dict[str, Forecaster]]:
@@ -237,7 +245,15 @@ def _fit_twice(
         raise UserError(
             f"{series.frequency}: {lines[0]}, so intervals have no errors to stand on; leave levels out"
         )
-    return fit(series, "whole"), calibration, lines
+    learned = learnable(series) if isinstance(forecaster, NBEATSForecasterConfig) else series
+    if not len(learned):
+        raise UserError(
+            f"{series.frequency}: no series has more than one known point, {series.ids[0]} neither; "
+            f"{MIN_TRAIN} are needed to learn from: give more rows, or leave these series out"
+        )
+    if few := len(series) - len(learned):
+        lines.append(f"{few} series of one known point are forecast, but not learned from")
+    return fit(learned, "whole"), calibration, lines
 
 
 def _check_horizon(sets: tuple[SeriesSet, ...], where: str) -> None:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -21,16 +20,20 @@ from seedbed.config import Strict
 from seedbed.data.randomness import derive_seed
 from seedbed.forecasting.distributions import Distribution
 from seedbed.forecasting.ensembling import last_known, median
-from seedbed.forecasting.fitting import Curve, Fitting, Floats, Forecasts, Level
+from seedbed.forecasting.fitting import Fitting, Floats, Forecasts, Level
 from seedbed.forecasting.losses import add_scores
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
-from seedbed.forecasting.window_training import FrequencySettings, read_weights, train_on_windows
-from seedbed.forecasting.windows import Windows
-from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
+from seedbed.forecasting.window_training import (
+    FittedOnWindows,
+    FrequencySettings,
+    WindowLearner,
+    read_weights,
+    train_on_windows,
+)
+from seedbed.learner import Accumulator, Batch, MeanAccumulator
 from seedbed.models.nbeats import NBEATSConfig
 from seedbed.models.nbeats_ensemble import NBEATSEnsemble
 from seedbed.models.windowed import WindowNetwork
-from seedbed.weights import write_weights
 
 BATCH_WINDOWS = 4096
 """Windows of all members that are forecast together."""
@@ -81,7 +84,7 @@ class PlainOutputs(nn.Module):
         return torch.stack(made).permute(2, 0, 1, 3)[:, None]
 
 
-class DistributionForecaster(Learner):
+class DistributionForecaster(WindowLearner):
     """Members of one frequency. A batch holds windows of each member's own (B, M, ...) or of all (B, ...)."""
 
     def __init__(self, config: "DistributionalConfig", *, horizon: int, seed: int) -> None:
@@ -105,10 +108,6 @@ class DistributionForecaster(Learner):
         location_SMBH = torch.cat([level_MBH[None], shares_PSMBH[0]])
         return torch.cat([location_SMBH.sum(0)[None], shares_PSMBH[1:].sum(1)]), location_SMBH
 
-    def counts(self, batch: Batch) -> dict[str, Tensor]:
-        """Points that are asked for, unknown ones too, as the losses count them."""
-        return {"points": torch.tensor(len(batch["outsample"]) * batch["outsample"].shape[-1])}
-
     def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The mean over members, who share no weight."""
         raw_PMBH, _ = self.raw(batch)
@@ -119,9 +118,6 @@ class DistributionForecaster(Learner):
             self._of_members(batch["scale"], 1),
         )
         return {"loss": total / (counts["points"] * len(self.seeds))}
-
-    def scores(self) -> Accumulator:
-        return MeanAccumulator()
 
     def score(self, batch: Batch, accumulator: Accumulator) -> None:
         """sMAPE and MASE of the median of windows common to all members, and the members' mean likelihood."""
@@ -158,6 +154,10 @@ class DistributionForecaster(Learner):
             components = named | {"ensemble": middle_BH - shares_SBH.sum(0)}
         return Forecasts(middle_BH, components, intervals)
 
+    @property
+    def together(self) -> int:
+        return max(1, BATCH_WINDOWS // len(self.seeds))
+
     def _points(self, raw_PMBH: Tensor, unit_B: Tensor) -> Tensor:
         """(M, B, H) each member's median, in the series' unit."""
         if self.distribution.adds_up:
@@ -176,36 +176,7 @@ class DistributionForecaster(Learner):
         return tensor.transpose(0, 1)
 
 
-class FittedDistribution:
-    """Trained members of one frequency."""
-
-    def __init__(self, learner: DistributionForecaster, *, lookback: int, curves: Curve) -> None:
-        self.learner, self._lookback, self.curves = learner.eval(), lookback, curves
-
-    def forecast(self, series: SeriesSet) -> Forecasts:
-        windows = Windows(series, lookback=self._lookback)
-        count = max(1, BATCH_WINDOWS // len(self.learner.seeds))
-        found = [
-            self.learner.forecast(windows.at_end(first, count)) for first in range(0, len(series), count)
-        ]
-
-        def joined(parts: list[Floats]) -> Floats:
-            return np.concatenate(parts)
-
-        return Forecasts(
-            joined([one.values_NH for one in found]),
-            {name: joined([one.components[name] for one in found]) for name in found[0].components},
-            {
-                level: (
-                    joined([one.intervals[level][0] for one in found]),
-                    joined([one.intervals[level][1] for one in found]),
-                )
-                for level in found[0].intervals
-            },
-        )
-
-    def save(self, path: Path) -> None:
-        write_weights(path.with_suffix(".safetensors"), self.learner.state_dict())
+FittedDistribution = FittedOnWindows[DistributionForecaster]
 
 
 class DistributionalConfig(Strict):

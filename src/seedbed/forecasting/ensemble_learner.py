@@ -11,9 +11,11 @@ from torch import Tensor
 
 from seedbed.forecasting.ensembling import departures, last_season, median
 from seedbed.forecasting.exogenous import Facts, build_members, shares
+from seedbed.forecasting.fitting import Forecasts
 from seedbed.forecasting.losses import Asked, add_scores, loss_of
+from seedbed.forecasting.window_training import WindowLearner
 from seedbed.forecasting.windows import point_scale
-from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
+from seedbed.learner import Accumulator, Batch, MeanAccumulator
 
 if TYPE_CHECKING:
     from seedbed.forecasting.forecaster import NBEATSForecasterConfig
@@ -22,7 +24,7 @@ FORECAST_WINDOWS = 1 << 14
 """Windows of all members that are computed together when nothing is learned."""
 
 
-class EnsembleForecaster(Learner):
+class EnsembleForecaster(WindowLearner):
     """N-BEATS members of one frequency, computed together. They share no weight, and Adam does not see the
     factor that the mean of their losses brings, so each learns as it would alone (if `gradient_clip`, a norm
     over all, is kept out of reach). A batch holds windows of each member's own (B, M, ...) or common to all
@@ -68,10 +70,6 @@ class EnsembleForecaster(Learner):
             level_MBH = last_season(window_MBT, mask_MBT, points=self._season_M, horizon=self.members.horizon)
         return torch.cat([level_MBH[None], shares_SMBH]).transpose(0, 1)
 
-    def counts(self, batch: Batch) -> dict[str, Tensor]:
-        """Points a member is asked for, unknown ones too, as the losses count them."""
-        return {"points": torch.tensor(len(batch["outsample"]) * batch["outsample"].shape[-1])}
-
     def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The mean over members, and the mean of each kind of loss.
 
@@ -92,9 +90,6 @@ class EnsembleForecaster(Learner):
             means[name] = sums[name] / (points * len(own))
         return {"loss": torch.stack([*sums.values()]).sum() / (points * self._among)} | means
 
-    def scores(self) -> Accumulator:
-        return MeanAccumulator()
-
     def score(self, batch: Batch, accumulator: Accumulator) -> None:
         """sMAPE and MASE of the median, of windows common to all members, over those known in full."""
         assert isinstance(accumulator, MeanAccumulator) and batch["outsample"].ndim == 2
@@ -103,7 +98,7 @@ class EnsembleForecaster(Learner):
             add_scores(median(forecasts_MBH[self._middle]), batch, accumulator)
 
     @torch.no_grad()
-    def forecast(self, windows: Batch) -> tuple[Tensor, dict[str, Tensor], dict[int, tuple[Tensor, Tensor]]]:
+    def forecast(self, windows: Batch) -> Forecasts:
         """Median forecast (B, H) in the series' unit, components that add up to it, and intervals by level.
 
         In float64. Level and stacks are means over members; `ensemble` is what the median departs from the
@@ -120,12 +115,15 @@ class EnsembleForecaster(Learner):
         intervals = {}
         for level in self._levels:
             low_BH, high_BH = (median(all_MSBH[self._by_loss[share]].sum(1)) for share in quantiles_of(level))
-            intervals[level] = torch.minimum(low_BH, middle_BH), torch.maximum(high_BH, middle_BH)
-        return middle_BH, components | {"ensemble": middle_BH - mean_SBH.sum(0)}, intervals
+            ends = torch.minimum(low_BH, middle_BH), torch.maximum(high_BH, middle_BH)
+            intervals[level] = ends[0].numpy(), ends[1].numpy()
+        components["ensemble"] = middle_BH - mean_SBH.sum(0)
+        return Forecasts(
+            middle_BH.numpy(), {name: share_BH.numpy() for name, share_BH in components.items()}, intervals
+        )
 
     @property
     def together(self) -> int:
-        """Series to forecast at a time."""
         return max(1, FORECAST_WINDOWS // len(self.plan))
 
     def _of_members(self, tensor: Tensor, ndim: int) -> Tensor:

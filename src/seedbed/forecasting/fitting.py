@@ -1,6 +1,6 @@
 """What every forecaster promises: fit on series of one frequency, forecast, save; and what it is given."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -31,6 +31,22 @@ class Forecasts:
     values_NH: Floats
     components: Mapping[str, Floats] = field(default_factory=dict)
     intervals: Mapping[int, tuple[Floats, Floats]] = field(default_factory=dict)
+
+
+def joined(parts: Sequence[Forecasts]) -> Forecasts:
+    """Forecasts of series that follow one another, as one."""
+    first = parts[0]
+    return Forecasts(
+        np.concatenate([part.values_NH for part in parts]),
+        {name: np.concatenate([part.components[name] for part in parts]) for name in first.components},
+        {
+            level: (
+                np.concatenate([part.intervals[level][0] for part in parts]),
+                np.concatenate([part.intervals[level][1] for part in parts]),
+            )
+            for level in first.intervals
+        },
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -16,46 +15,21 @@ from seedbed.config import Machine, Strict
 from seedbed.forecasting.ensemble_learner import EnsembleForecaster, quantiles_of
 from seedbed.forecasting.ensembling import Member, Origin, members
 from seedbed.forecasting.exogenous import Facts, facts_in, facts_of
-from seedbed.forecasting.fitting import Curve, Fitting, Floats, Forecasts, Level
+from seedbed.forecasting.fitting import Fitting, Level
 from seedbed.forecasting.losses import LossName
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
 from seedbed.forecasting.spreading import Shares
-from seedbed.forecasting.window_training import FrequencySettings
+from seedbed.forecasting.window_training import FittedOnWindows, FrequencySettings
 from seedbed.forecasting.windows import WindowPresentations, Windows
 from seedbed.models.nbeats import NBEATSConfig
 from seedbed.models.nbeatsx import NBEATSxConfig
-from seedbed.weights import fill, read_tensors, write_weights
+from seedbed.weights import fill, read_tensors
 
 SMALL_WIDTH = 256
 """Products of matrices up to this size end before a second thread is awake."""
 
 
-class FittedNBEATS:
-    """A trained ensemble of one frequency."""
-
-    def __init__(self, learner: EnsembleForecaster, *, lookback: int, curves: Curve) -> None:
-        self.learner, self._lookback, self.curves = learner.eval(), lookback, curves
-
-    def forecast(self, series: SeriesSet) -> Forecasts:
-        windows = Windows(series, lookback=self._lookback)
-        count = self.learner.together
-        found = [
-            self.learner.forecast(windows.at_end(first, count)) for first in range(0, len(series), count)
-        ]
-        _, names, levels = found[0]
-        return Forecasts(
-            torch.cat([middle_BH for middle_BH, _, _ in found]).numpy(),
-            {name: torch.cat([shares[name] for _, shares, _ in found]).numpy() for name in names},
-            {level: _ends([intervals[level] for _, _, intervals in found]) for level in levels},
-        )
-
-    def save(self, path: Path) -> None:
-        write_weights(path.with_suffix(".safetensors"), self.learner.state_dict())
-
-
-def _ends(intervals: list[tuple[Tensor, Tensor]]) -> tuple[Floats, Floats]:
-    low, high = (torch.cat(ends).numpy() for ends in zip(*intervals, strict=True))
-    return low, high
+FittedNBEATS = FittedOnWindows[EnsembleForecaster]
 
 
 class NBEATSFrequencySettings(FrequencySettings):

@@ -7,26 +7,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from seedbed.config import Strict
 from seedbed.forecasting.ensembling import Origin, departures
-from seedbed.forecasting.fitting import Curve, Fitting, Forecasts
+from seedbed.forecasting.fitting import Fitting, Forecasts
 from seedbed.forecasting.losses import LOSSES, LossName, add_scores
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
-from seedbed.forecasting.window_training import read_weights, train_on_windows
-from seedbed.forecasting.windows import Windows, point_scale
-from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
+from seedbed.forecasting.window_training import FittedOnWindows, WindowLearner, read_weights, train_on_windows
+from seedbed.forecasting.windows import point_scale
+from seedbed.learner import Accumulator, Batch, MeanAccumulator
 from seedbed.models.windowed import WindowNetwork
-from seedbed.weights import write_weights
 
 BATCH_SERIES = 4096
 
 
-class WindowForecaster(Learner):
+class WindowForecaster(WindowLearner):
     """A network that forecasts departures from a window's level. Its batches are (B, ...) or (B, 1, ...)."""
 
     def __init__(self, network: nn.Module, *, loss: LossName, level: Origin) -> None:
@@ -42,10 +40,6 @@ class WindowForecaster(Learner):
         departure_BH: Tensor = self.network(departures_BT, mask_BT)
         return level_B1 + departure_BH.to(window_BT.dtype) * size_B1
 
-    def counts(self, batch: Batch) -> dict[str, Tensor]:
-        """Points that are asked for, unknown ones too, as the losses count them."""
-        return {"points": torch.tensor(len(batch["outsample"]) * batch["outsample"].shape[-1])}
-
     def training_loss(self, batch: Batch, counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
         total = LOSSES[self._loss](
             self(batch),
@@ -55,36 +49,25 @@ class WindowForecaster(Learner):
         )
         return {"loss": total / counts["points"]}
 
-    def scores(self) -> Accumulator:
-        return MeanAccumulator()
-
     def score(self, batch: Batch, accumulator: Accumulator) -> None:
         """sMAPE and MASE of windows (B, ...), over those known in full."""
         assert isinstance(accumulator, MeanAccumulator) and batch["outsample"].ndim == 2
         add_scores(self(batch).double(), batch, accumulator)
+
+    @torch.no_grad()
+    def forecast(self, windows: Batch) -> Forecasts:
+        return Forecasts((self(windows).double() * point_scale(windows)[:, None]).numpy())
+
+    @property
+    def together(self) -> int:
+        return BATCH_SERIES
 
 
 def _alone(tensor: Tensor, ndim: int) -> Tensor:
     return tensor if tensor.ndim == ndim else tensor[:, 0]
 
 
-class FittedNetwork:
-    """A trained network of one frequency."""
-
-    def __init__(self, learner: WindowForecaster, *, lookback: int, curves: Curve) -> None:
-        self.learner, self._lookback, self.curves = learner.eval(), lookback, curves
-
-    @torch.no_grad()
-    def forecast(self, series: SeriesSet) -> Forecasts:
-        windows = Windows(series, lookback=self._lookback)
-        values = []
-        for first in range(0, len(series), BATCH_SERIES):
-            batch = windows.at_end(first, BATCH_SERIES)
-            values.append((self.learner(batch).double() * point_scale(batch)[:, None]).numpy())
-        return Forecasts(np.concatenate(values))
-
-    def save(self, path: Path) -> None:
-        write_weights(path.with_suffix(".safetensors"), self.learner.state_dict())
+FittedNetwork = FittedOnWindows[WindowForecaster]
 
 
 class NetworkForecasterConfig(Strict):

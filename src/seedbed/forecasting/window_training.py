@@ -1,18 +1,21 @@
-"""Training of what learns on windows all at once, and its weights read back (ensembles: forecaster.py)."""
+"""What learns on windows: its training all at once (ensembles: forecaster.py), forecasts, weights on disk."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from seedbed.config import Strict, UserError
-from seedbed.forecasting.fitting import Curve, Fitting
+from seedbed.forecasting.fitting import Curve, Fitting, Forecasts, joined
 from seedbed.forecasting.panels import SeriesSet
 from seedbed.forecasting.windows import WindowPresentations, Windows
-from seedbed.learner import Learner
+from seedbed.learner import Accumulator, Batch, Learner, MeanAccumulator
 from seedbed.training import Training
-from seedbed.weights import fill, read_tensors
+from seedbed.weights import fill, read_tensors, write_weights
 
 VALID_SERIES = 4096
 """Series that are validated at a time."""
@@ -29,6 +32,45 @@ class FrequencySettings(Strict):
         if self.max_steps is None:
             return recipe
         return Training.parse(recipe.model_dump() | {"max_steps": self.max_steps}, where)
+
+
+class WindowLearner(Learner):
+    """Networks on windows, of one frequency."""
+
+    def counts(self, batch: Batch) -> dict[str, Tensor]:
+        """Points a member is asked for, unknown ones too, as the losses count them."""
+        return {"points": torch.tensor(len(batch["outsample"]) * batch["outsample"].shape[-1])}
+
+    def scores(self) -> Accumulator:
+        return MeanAccumulator()
+
+    @property
+    @abstractmethod
+    def together(self) -> int:
+        """Series to forecast at a time."""
+
+    @abstractmethod
+    def forecast(self, windows: Batch) -> Forecasts:
+        """Of windows (B, ...) that end with their series, in the series' unit."""
+
+
+Own = TypeVar("Own", bound=WindowLearner)
+
+
+class FittedOnWindows(Generic[Own]):
+    """A trained Learner of one frequency."""
+
+    def __init__(self, learner: Own, *, lookback: int, curves: Curve) -> None:
+        self.learner, self._lookback, self.curves = learner.eval(), lookback, curves
+
+    def forecast(self, series: SeriesSet) -> Forecasts:
+        windows, count = Windows(series, lookback=self._lookback), self.learner.together
+        return joined(
+            [self.learner.forecast(windows.at_end(first, count)) for first in range(0, len(series), count)]
+        )
+
+    def save(self, path: Path) -> None:
+        write_weights(path.with_suffix(".safetensors"), self.learner.state_dict())
 
 
 def train_on_windows(

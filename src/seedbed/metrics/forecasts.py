@@ -119,7 +119,20 @@ def rmsse(actual: ArrayLike, forecast: ArrayLike, *, history: ArrayLike, seasona
     history_T = np.asarray(history, np.float64)
     begun_T = np.logical_or.accumulate(np.nan_to_num(history_T) != 0, axis=-1)
     differences_T = _differences(np.where(begun_T, history_T, np.nan), seasonality, "m4")
-    return np.sqrt(over(mean_known((actual_H - forecast_H) ** 2), mean_known(differences_T**2)))
+    error, error_exponent = _mean_square(actual_H - forecast_H)
+    scale, scale_exponent = _mean_square(differences_T)
+    score: Floats = np.ldexp(np.sqrt(over(error, scale)), error_exponent - scale_exponent)
+    return score
+
+
+def _mean_square(points_H: Floats) -> tuple[Floats, NDArray[np.int32]]:
+    """The mean of squares of points over 2^exponent, and the exponent: squares of 1e200 are no numbers.
+
+    A power of two changes no digit.
+    """
+    largest = np.nan_to_num(np.abs(points_H)).max(-1, initial=0.0)
+    exponent = np.frexp(largest)[1]
+    return mean_known(np.ldexp(points_H, -exponent[..., None]) ** 2), exponent
 
 
 def owa(smape: ArrayLike, mase: ArrayLike, *, naive2_smape: ArrayLike, naive2_mase: ArrayLike) -> Floats:

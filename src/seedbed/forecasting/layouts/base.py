@@ -1,7 +1,9 @@
 """What every layout of a panel shares: frequencies as data, gaps, and what becomes of faulty series."""
 
+import csv
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +75,22 @@ def check_published(frequency: str, config: FrequencyConfig, published: int, whe
             f"{where}: the published test part of {frequency} has {published} points, but "
             f"panel.frequencies.{frequency}.horizon is {config.horizon}; set it to {published}"
         )
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """What is found out only when a file is read, as a UserError; `kind` is what it should be."""
+    import polars as pl
+
+    try:
+        yield
+    except UserError:
+        raise
+    except (pl.exceptions.PolarsError, csv.Error, ValueError, OverflowError, RecursionError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"{path}: not readable as {kind}: {reason}; fetch it again, or correct the panel's conf"
+        ) from None
 
 
 def existing(path: Path) -> Path:

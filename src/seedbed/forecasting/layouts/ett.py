@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import Field, model_validator
 
 from seedbed.config import UserError
-from seedbed.forecasting.layouts.base import Layout, existing
+from seedbed.forecasting.layouts.base import Layout, existing, reading
 from seedbed.forecasting.layouts.wide import unpivot
 from seedbed.forecasting.panels import CovariatesConfig
 
@@ -46,10 +46,8 @@ class ETTConfig(Layout):
         import polars as pl
 
         path = existing(folder / self.file)
-        try:
+        with reading(path, "CSV"):
             table = pl.read_csv(path, try_parse_dates=True, infer_schema_length=None)
-        except pl.exceptions.PolarsError as error:
-            raise UserError(f"{path}: not readable as CSV: {str(error).splitlines()[0]}") from None
         beside = self.covariates.names
         names = self.series or tuple(name for name in table.columns if name not in (self.time, *beside))
         for name in (self.time, *names, *beside):

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from seedbed.config import UserError
-from seedbed.forecasting.layouts.base import Layout, existing
+from seedbed.forecasting.layouts.base import Layout, existing, reading
 from seedbed.forecasting.layouts.wide import unpivot
 
 if TYPE_CHECKING:
@@ -26,10 +25,8 @@ class ExchangeRateConfig(Layout):
         import polars as pl
 
         path = existing(folder / self.file)
-        try:
+        with reading(path, "a table of numbers"):
             table = pl.read_csv(path, has_header=False, infer_schema=False)
-        except pl.exceptions.PolarsError as error:
-            raise UserError(f"{path}: not a table of numbers: {str(error).splitlines()[0]}") from None
         names = [str(number) for number in range(1, table.width + 1)]
         table.columns = names
         yield unpivot(

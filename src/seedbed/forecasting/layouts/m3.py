@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from seedbed.config import UserError
-from seedbed.forecasting.layouts.base import Layout, check_published, existing, long_table
+from seedbed.forecasting.layouts.base import Layout, check_published, existing, long_table, reading
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,15 +24,13 @@ class M3Config(Layout):
 
     def tables(self, folder: Path) -> Iterator["pl.DataFrame"]:
         path = existing(folder / self.file)
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{path}: not JSON ({error}); fetch it again") from None
+        with reading(path, "JSON"):
+            content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
         found = []
         for name, one in content.items() if isinstance(content, dict) else ():
-            frequency = _field(one, "period", name, path)[0].lower()
+            frequency = str(_field(one, "period", name, path)[0]).lower()
             if frequency in self.frequencies:
-                train, test = _field(one, "x", name, path), _field(one, "xx", name, path)
+                train, test = (_numbers(one, part, name, path) for part in ("x", "xx"))
                 place = f"{path}: series {name}"
                 check_published(frequency, self.frequencies[frequency], len(test), place)
                 found.append((name, frequency, [*train, *test]))
@@ -49,3 +47,20 @@ def _field(one: Any, key: str, name: str, path: Path) -> list[Any]:
     if not isinstance(value, list) or not value:
         raise UserError(f"{path}: series {name} has no list {key!r}; is this the M3 or M1 file?")
     return value
+
+
+def _numbers(one: Any, key: str, name: str, path: Path) -> list[float | None]:
+    values = _field(one, key, name, path)
+    for value in values:
+        if not isinstance(value, int | float | None):
+            raise UserError(f"{path}: series {name}: {key} has {value!r}, expected numbers; fetch it again")
+    with reading(path, f"numbers in {key} of series {name}"):
+        return [None if value is None else float(value) for value in values]
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)} is there twice")
+    return made

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from seedbed.config import UserError
-from seedbed.forecasting.layouts.base import Layout, check_published, existing, long_table
+from seedbed.forecasting.layouts.base import Layout, check_published, existing, long_table, reading
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,17 +42,22 @@ class M4Config(Layout):
 def _rows(path: Path) -> dict[str, list[float | None]]:
     """Values by series; an empty cell between values would be a gap, empty cells at the end are padding."""
     rows: dict[str, list[float | None]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
+    with reading(path, "CSV"), path.open(encoding="utf-8", newline="") as file:
         lines = csv.reader(file)
         next(lines, None)
         for line in lines:
-            cells = line[1:]
+            if not any(cell.strip() for cell in line):
+                continue
+            name, *cells = line
             while cells and not cells[-1].strip():
                 cells.pop()
+            where = f"{path}: series {name} row {lines.line_num}"
+            if name in rows:
+                raise UserError(f"{where}: the series is there twice; keep one row a series")
             try:
-                rows[line[0]] = [float(cell) if cell.strip() else None for cell in cells]
+                rows[name] = [float(cell) if cell.strip() else None for cell in cells]
             except ValueError as error:
-                raise UserError(f"{path}: series {line[0]} row {lines.line_num}: {error}") from None
+                raise UserError(f"{where}: {error}") from None
     if not rows:
         raise UserError(f"{path}: no series; is this a file of M4?")
     return rows

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import model_validator
 
 from seedbed.config import UserError
-from seedbed.forecasting.layouts.base import Layout, existing
+from seedbed.forecasting.layouts.base import Layout, existing, reading
 from seedbed.forecasting.layouts.wide import unpivot
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ class NN5Config(Layout):
         import polars as pl
 
         path = existing(folder / self.file)
-        table = pl.read_csv(path, separator="\t", infer_schema=False)
+        with reading(path, "a table with tabs"):
+            table = pl.read_csv(path, separator="\t", infer_schema=False)
         if TIME not in table.columns:
             raise UserError(f"{path}: no column {TIME!r}; is this the file of NN5?")
         days = table[TIME].str.to_date("%d-%b-%y", strict=False)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from seedbed.config import UserError
 from seedbed.forecasting.calendar import Step
-from seedbed.forecasting.layouts.base import Layout, check_published, existing
+from seedbed.forecasting.layouts.base import Layout, check_published, existing, reading
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,15 +60,21 @@ class TourismConfig(Layout):
 
 def _columns(path: Path, months: int) -> dict[str, tuple[int, list[float | None]]]:
     """By series: months since year 0 of its first value, and its values."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with reading(path, "CSV"), path.open(encoding="utf-8-sig", newline="") as file:
         names, *lines = list(csv.reader(file)) or [[]]
     found = {}
     head = 2 if months == 12 else 3
     for name, column in zip(names, zip_longest(*lines, fillvalue=""), strict=False):
+        if name in found:
+            raise UserError(f"{path}: series {name} is there twice; keep one column a series")
         try:
             length, year, *period = (int(float(cell)) for cell in column[:head])
+            if length < 0 or not datetime.MINYEAR <= year <= datetime.MAXYEAR - length:
+                raise ValueError(f"{length} values from the year {year} on")
+            if period and not 1 <= period[0] <= 12 // months:
+                raise ValueError(f"part {period[0]} of the year, expected 1 to {12 // months}")
             values = [_number(cell) for cell in column[head : head + length]]
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise UserError(f"{path}: series {name}: {error}; is this a file of the competition?") from None
         if len(values) < length:
             raise UserError(f"{path}: series {name} has {len(values)} values, its head says {length}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from seedbed.config import UserError
 from seedbed.data.flat import FlatWriter
-from seedbed.forecasting.calendar import Instants, Step, anchors
+from seedbed.forecasting.calendar import Instants, Step
 from seedbed.forecasting.panels.checks import (
     check_columns,
     check_dates,
@@ -23,6 +23,7 @@ from seedbed.forecasting.panels.checks import (
     check_step,
     check_values,
 )
+from seedbed.forecasting.panels.clock import placed, show, to_instants
 from seedbed.forecasting.panels.covariate_checks import (
     arrays,
     check_ahead,
@@ -33,11 +34,14 @@ from seedbed.forecasting.panels.covariate_checks import (
 )
 from seedbed.forecasting.panels.covariates import CovariatesConfig, CovariatesWriter, waves
 from seedbed.forecasting.panels.rules import MIN_TRAIN, Counts, Rules
-from seedbed.forecasting.panels.series import FrequencyConfig, SeriesSet, show, to_instants
+from seedbed.forecasting.panels.series import FrequencyConfig, SeriesSet
 from seedbed.forecasting.panels.sieve import Sieve
 
 if TYPE_CHECKING:
     import polars as pl
+
+LARGEST = 1e300
+"""The largest value of y, either side of 0."""
 
 
 class _Gathering:
@@ -135,13 +139,28 @@ def _sift(table: "pl.DataFrame", found: Mapping[str, _Gathering], rules: Rules, 
     if not table.height:
         return None
     table = check_frequencies(table, rules.frequencies, sieve)
-    table = check_values(check_dates(table, sieve), sieve)
+    table = _check_size(check_values(check_dates(table, sieve), sieve), sieve)
     table = check_numbers(table, rules.covariates, sieve)
     for frequency in rules.frequencies:
         own = table.filter(pl.col("frequency") == frequency) if len(found) > 1 else table
         if own.height:
             _add(own, found[frequency], frequency, rules, sieve)
     return table.schema["ds"]
+
+
+def _check_size(table: "pl.DataFrame", sieve: Sieve) -> "pl.DataFrame":
+    """Sums and differences of values stay numbers."""
+    import polars as pl
+
+    return sieve.check(
+        table,
+        pl.col("y").abs() > LARGEST,
+        "y too large",
+        lambda row: (
+            f"series {row['unique_id']} row {row['row']}: y is {row['y']!r}, expected at most {LARGEST:g} on "
+            "either side of 0; count the series in a larger unit"
+        ),
+    )
 
 
 def _add(table: "pl.DataFrame", gathering: _Gathering, frequency: str, rules: Rules, sieve: Sieve) -> None:
@@ -167,7 +186,7 @@ def _add(table: "pl.DataFrame", gathering: _Gathering, frequency: str, rules: Ru
     # A stable sort by series keeps the file's order of dates, which is then checked, not mended.
     instants = to_instants(pl.col("ds"), time, step).alias("instant")
     table = table.with_columns(instants).sort("unique_id", maintain_order=True)
-    table = _place(check_order(table, sieve, tell), step)
+    table = placed(check_order(table, sieve, tell), step, time)
     table = check_grid(table, step, sieve, show=tell, frequency=frequency, config=config)
     if not table.height:
         return
@@ -203,27 +222,6 @@ def _add(table: "pl.DataFrame", gathering: _Gathering, frequency: str, rules: Ru
             known = waves(step.at(starts, days, steps), rules.covariates.calendar)
             future = np.concatenate([future, known], axis=1)
         gathering.covariates.append(past, future, static)
-
-
-def _place(table: "pl.DataFrame", step: Step) -> "pl.DataFrame":
-    """Columns place (steps from the series' start), on_grid (the instant there) and anchor."""
-    import polars as pl
-
-    if not table.height:
-        return table.with_columns(
-            place=pl.lit(0, pl.Int64), on_grid=pl.lit(0, pl.Int64), anchor=pl.lit(0, pl.Int64)
-        )
-    instants = table["instant"].to_numpy().astype(np.int64)
-    series = table["unique_id"].rle_id().to_numpy()
-    firsts = np.flatnonzero(np.diff(series, prepend=-1))
-    starts = instants[firsts][series]
-    days = anchors(instants, firsts) if step.months else np.zeros(len(firsts), np.int64)
-    places = step.count_from(starts, instants)
-    return table.with_columns(
-        pl.Series("place", places),
-        pl.Series("on_grid", step.at(starts, days[series], places)),
-        pl.Series("anchor", days[series]),
-    )
 
 
 def _refuse_gaps(

@@ -3,7 +3,6 @@
 Shape legend: N series, H horizon.
 """
 
-import datetime
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,8 @@ from pydantic import Field
 
 from seedbed.config import Strict
 from seedbed.data.flat import FlatWriter
-from seedbed.forecasting.calendar import DAY, MICROSECONDS, PATTERN, Instants, Step
+from seedbed.forecasting.calendar import PATTERN, Instants, Step
+from seedbed.forecasting.panels.clock import to_time
 from seedbed.forecasting.panels.covariates import Covariates
 
 if TYPE_CHECKING:
@@ -94,15 +94,29 @@ class SeriesSet:
 
     def bridged(self, index: int) -> NDArray[np.float64]:
         """A copy of series i for methods that need every point, from its first known value on: a gap takes
-        the value a season before it, else the value before it. The set itself keeps its gaps.
+        the value a season before it, else the value before it. Where a season before lies another gap, it is
+        the value before too: weekends of working days would else be those of the first week for ever. The
+        set itself keeps its gaps.
         """
         values = self.series(index)
         known = np.flatnonzero(np.isfinite(values))
         values = np.array(values[known[0] if known.size else 0 :], dtype=np.float64)
-        for place in np.flatnonzero(np.isnan(values)).tolist():
+        missing = np.isnan(values)
+        first = 0
+        for place in np.flatnonzero(missing).tolist():
+            if place and not missing[place - 1]:
+                first = place
             before = place - self.config.seasonality
-            values[place] = values[before] if before >= 0 else values[place - 1]
+            # what this same gap took is as old as the season before it, however long the gap
+            taken = before >= 0 and (before >= first or not missing[before])
+            values[place] = values[before if taken else place - 1]
         return values
+
+    def last_known(self, index: int) -> float:
+        """The last value of series i that is not missing; nan where all are."""
+        values = self.series(index)
+        known = np.flatnonzero(np.isfinite(values))
+        return float(values[known[-1]]) if known.size else np.nan
 
     def dates(self, index: int) -> Instants:
         return self._instants(np.asarray([index]), np.asarray([0]), self.lengths[[index]])
@@ -219,44 +233,3 @@ def repeat_ids(ids: tuple[str, ...], counts: NDArray[np.int64]) -> "pl.Series":
     import polars as pl
 
     return pl.Series("unique_id", ids, dtype=pl.String).gather(np.repeat(np.arange(len(ids)), counts))
-
-
-def own_clock(time: Any, step: Step) -> bool:
-    """Whether dates of a time zone are counted by its clock, not in UTC: days and longer, for midnight there
-    is another hour in UTC, and not always the same one. Hours are counted in UTC, where none is twice.
-    """
-    zone = getattr(time, "time_zone", None)
-    if zone is None:
-        return False
-    fixed = zone == "UTC" or zone.startswith("Etc/")
-    return fixed or bool(step.months) or step.count * MICROSECONDS.get(step.unit, 0) >= DAY
-
-
-def to_instants(column: "pl.Expr", time: Any, step: Step) -> "pl.Expr":
-    """Dates, times or integers of the polars type `time` as Instants."""
-    import polars as pl
-
-    if time.is_integer():
-        return column.cast(pl.Int64)
-    if own_clock(time, step):
-        column = column.dt.replace_time_zone(None)
-    return column.cast(pl.Datetime("us")).cast(pl.Int64)
-
-
-def to_time(instants: Instants, time: Any, step: Step) -> "pl.Series":
-    """Instants as a polars column of the file's own type; `to_instants` gives them back."""
-    import polars as pl
-
-    column = pl.Series("ds", instants, dtype=pl.Int64)
-    if time.is_integer():
-        return column.cast(time)
-    column = column.cast(pl.Datetime("us"))
-    if own_clock(time, step):
-        # a clock that is put back shows an hour twice, one put forward leaves an hour out
-        column = column.dt.replace_time_zone(time.time_zone, ambiguous="earliest", non_existent="null")
-    return column.cast(time)
-
-
-def show(instant: int, time: Any, step: Step) -> str:
-    value = to_time(np.asarray([instant], dtype=np.int64), time, step)[0]
-    return str(value) if not isinstance(value, datetime.datetime) else value.isoformat(" ")

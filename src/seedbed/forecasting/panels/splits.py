@@ -107,6 +107,12 @@ class Panel:
         return pl.concat([one.frame() for one in chosen])
 
 
+def learnable(series: SeriesSet) -> SeriesSet:
+    """The series with points enough to learn from."""
+    enough = series.known() >= MIN_TRAIN
+    return series if enough.all() else series.take(np.flatnonzero(enough))
+
+
 def train_and_valid(history: SeriesSet) -> tuple[SeriesSet, SeriesSet]:
     """The series that are long enough for it, without their last horizon, and those horizons."""
     scored, horizon = _scored(history), history.config.horizon
