@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from seedbed.config import Strict
 from seedbed.data.randomness import derive_seed
 from seedbed.forecasting.distributions import Distribution
-from seedbed.forecasting.ensembling import last_known, median
+from seedbed.forecasting.ensembling import departures, median
 from seedbed.forecasting.fitting import Fitting, Floats, Forecasts, Level
 from seedbed.forecasting.losses import add_scores
 from seedbed.forecasting.panels import FrequencyConfig, SeriesSet
@@ -100,10 +100,8 @@ class DistributionForecaster(WindowLearner):
     def raw(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Raw outputs (P, M, B, H), and what their location is the sum of (1 + S, M, B, H): level, stacks."""
         window_MBT, mask_MBT = (self._of_members(batch[name], 2) for name in ("insample", "insample_mask"))
-        level_MB1 = torch.zeros_like(window_MBT[..., -1:])
-        if self._config.level == "last":
-            level_MB1 = last_known(window_MBT, mask_MBT)
-        shares_PSMBH = self.outputs(window_MBT - level_MB1, mask_MBT).to(window_MBT.dtype)
+        level_MB1, seen_MBT, _ = departures(window_MBT, mask_MBT, origin=self._config.level)
+        shares_PSMBH = self.outputs(seen_MBT, mask_MBT).to(window_MBT.dtype)
         level_MBH = level_MB1.expand(shares_PSMBH.shape[2:])
         location_SMBH = torch.cat([level_MBH[None], shares_PSMBH[0]])
         return torch.cat([location_SMBH.sum(0)[None], shares_PSMBH[1:].sum(1)]), location_SMBH
