@@ -115,7 +115,10 @@ def test_several_frequencies_come_back_by_their_steps(capsys: pytest.CaptureFixt
             ("good.csv", "levels=[95]"),
             "monthly: level 95 needs at least 19 errors of a backtest at each horizon, the series give 9",
         ),
-        (("good.csv", "out=mine"), "mine exists and holds no forecasts; give another folder"),
+        (
+            ("good.csv", "out=mine"),
+            "mine exists and holds letter, which is none of forecasts; give another folder",
+        ),
         (("empty.csv",), "empty.csv: not readable as csv"),
         (("header.csv",), "header.csv: no rows"),
         (("twice.csv",), "twice.csv: series 가게 row 31: date 2020-01-01 is there twice"),
@@ -216,9 +219,63 @@ def test_what_it_overwrites_is_its_own(capsys: pytest.CaptureFixture[str]) -> No
     assert seedbed("good.csv", "horizon=3") == 0
     assert pl.read_csv("good-forecast/forecasts.csv").height == 3
     assert seedbed("good.csv", "model=good-forecast") == 2
-    assert "good-forecast holds the saved forecaster; give another folder" in capsys.readouterr().err
+    assert "good-forecast is or holds good-forecast; give another folder" in capsys.readouterr().err
     shutil.rmtree("good-forecast/members", ignore_errors=True)
     assert seedbed("good.csv", "model=good-forecast", "out=x") == 0, "theta keeps no weights"
+
+
+def test_a_folder_of_the_users_is_never_replaced(capsys: pytest.CaptureFixture[str]) -> None:
+    def holds(*names: str) -> None:
+        shutil.rmtree("results", ignore_errors=True)
+        Path("results/saved").mkdir(parents=True)
+        Path("results/saved/forecaster.json").touch()
+        shop().write_csv("results/sales.csv")
+        for name in names:
+            Path("results", name).parent.mkdir(exist_ok=True)
+            Path("results", name).write_text("mine")
+
+    shop().write_csv("good.csv")
+    for names, words, told in (
+        (
+            ("forecasts.xlsx", "thesis.tex"),
+            ("results/sales.csv", "out=results"),
+            "is or holds results/sales.csv",
+        ),
+        ((), ("results/", "out=results"), "results is or holds results"),
+        ((), ("good.csv", "model=results/saved", "out=results"), "is or holds results/saved"),
+        ((), ("good.csv", "future_file=results/sales.csv", "out=results"), "is or holds results/sales.csv"),
+        (("forecasts.csv",), ("good.csv", "out=results"), "holds sales.csv, which is none of forecasts"),
+        ((), ("good.csv", "out=."), "give another folder"),
+        ((), ("good.csv", "out=.."), "give another folder"),
+        ((), ("good.csv", "out=good.csv"), "good.csv is or holds good.csv"),
+        ((), ("good.csv", "out=results/sales.csv"), "results/sales.csv exists and is no folder"),
+    ):
+        holds(*names)
+        before = sorted(Path().rglob("*"))
+        assert seedbed(*words) == 2
+        assert told in capsys.readouterr().err and sorted(Path().rglob("*")) == before
+    for name in ("forecasts.xlsx", "members/letter.txt", "members.txt"):
+        shutil.rmtree("results")
+        Path("results", name).parent.mkdir(parents=True)
+        Path("results/forecasts.csv").touch()
+        Path("results", name).touch()
+        assert seedbed("good.csv", "out=results") == 2
+        assert "which is none of forecasts" in capsys.readouterr().err and Path("results", name).exists()
+
+
+def test_what_comes_into_the_folder_meanwhile_is_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def slowly(*words: object, **options: object) -> direct.Outcome:
+        Path("good-forecast/letter").touch()
+        return direct.forecast_once(*words, **options)  # type: ignore[arg-type]
+
+    shop().write_csv("good.csv")
+    assert seedbed("good.csv", "horizon=2") == 0
+    monkeypatch.setattr(forecast_file, "forecast_once", slowly)
+    assert seedbed("good.csv", "horizon=3") == 2
+    assert "good-forecast exists and holds letter" in capsys.readouterr().err
+    assert pl.read_csv("good-forecast/forecasts.csv").height == 2 and Path("good-forecast/letter").exists()
 
 
 def test_covariates_are_needed_again(capsys: pytest.CaptureFixture[str]) -> None:

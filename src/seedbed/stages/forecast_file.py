@@ -1,6 +1,7 @@
 """forecast: seedbed forecast FILE [key=value ...], a user's own series in one command, in any folder."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,11 +9,12 @@ from pydantic import Field
 
 from seedbed.config import Interrupted, Machine, UserError
 from seedbed.forecasting.asked import unread, with_future
+from seedbed.forecasting.calibration_file import NAME as CALIBRATION
 from seedbed.forecasting.direct import TableOptions, forecast_once, matched, saved_advice
 from seedbed.forecasting.panels import read_tables
 from seedbed.forecasting.panels.sieve import Sieve
-from seedbed.forecasting.panels.tables import find_files
-from seedbed.forecasting.saved import columns_of, load_forecaster, save_forecaster
+from seedbed.forecasting.panels.tables import SUFFIXES, find_files
+from seedbed.forecasting.saved import CARD, WEIGHTS, columns_of, load_forecaster, save_forecaster
 from seedbed.workspace import remove
 
 if TYPE_CHECKING:
@@ -43,7 +45,8 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
     options = FileOptions.parse_words(words, verb)
     out = root / (options.out or f"{path.resolve().stem}-forecast")
     files = find_files(path)
-    _check_out(out, options, verb)
+    given = (root, path, *(Path(one) for one in (options.future_file, options.model) if one is not None))
+    _check_out(out, reads=given, verb=verb)
     table = options.renamed(_read(path, options), name)
     if options.future_file is not None:
         if options.model is None and not options.future:
@@ -69,6 +72,8 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
             forecasts.write_csv(target, datetime_format="%Y-%m-%dT%H:%M:%S%:z" if zoned else None)
         else:
             forecasts.write_parquet(target)
+        # training takes its time, and a file may have come into the folder since
+        _check_out(out, reads=given, verb=verb)
         remove(out)
         os.replace(staging, out)
     except Interrupted:
@@ -112,10 +117,25 @@ def _read(path: Path, options: FileOptions) -> "pl.DataFrame":
     return pl.concat(read_tables(path, others=None, id_col=options.id_col, time_col=options.time_col))
 
 
-def _check_out(out: Path, options: FileOptions, verb: str) -> None:
-    """What is replaced is a folder that this command wrote, and not the forecaster it reads."""
-    if options.model is not None and Path(options.model).resolve() == out.resolve():
-        raise UserError(f"{verb}: {out.name} holds the saved forecaster; give another folder, out=FOLDER")
-    ours = out.is_dir() and (any(out.glob(f"{FORECASTS}.*")) or not any(out.iterdir()))
-    if out.exists() and not ours:
-        raise UserError(f"{verb}: {out} exists and holds no forecasts; give another folder, out=FOLDER")
+def _check_out(out: Path, *, reads: Sequence[Path], verb: str) -> None:
+    """What is replaced is a folder of nothing but this command's files, where nothing lies that it reads."""
+    for path in reads:
+        if path.resolve().is_relative_to(out.resolve()):
+            raise UserError(f"{verb}: {out.name} is or holds {path}; give another folder, out=FOLDER")
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise UserError(f"{verb}: {out} exists and is no folder; give another name, out=FOLDER")
+    other = next((path for path in sorted(out.iterdir()) if not _is_ours(path)), None)
+    if other is not None:
+        raise UserError(
+            f"{verb}: {out} exists and holds {other.name}, which is none of forecasts; give another folder, "
+            "out=FOLDER"
+        )
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether `run` may have written it."""
+    if path.is_dir():
+        return path.name == WEIGHTS and all(one.suffix == ".safetensors" for one in path.iterdir())
+    return path.name in (*(FORECASTS + suffix for suffix in SUFFIXES), CARD, CALIBRATION)
