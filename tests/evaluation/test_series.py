@@ -10,7 +10,7 @@ import pytest
 from seedbed import metrics
 from seedbed.config import UserError
 from seedbed.evaluation import report, series, tables
-from seedbed.evaluation.assess import assess_panel
+from seedbed.evaluation.assess import assess_panel, reference
 from seedbed.evaluation.intervals import estimates
 from tests.evaluation import examples
 
@@ -45,6 +45,22 @@ def test_owa_is_the_ratio_of_means_and_naive2_is_one():
     names, draws, _ = series.draw(naive2, naive2, "yearly", resamples=50, seed=0)
     np.testing.assert_array_equal(draws.draws_BSM[:, 0, names.index("owa")], 1)
     assert draws.n == 8
+
+
+def test_what_owa_is_relative_to_is_told_by_its_kind():
+    (naive2, nbeats), history = examples.forecasted()
+    named = replace(nbeats, forecaster="nbeats_vs-naive2-p", kind="nbeats")
+    beside = replace(naive2, forecaster="naive2-p", kind="naive2")
+    assert reference([named, beside], "*naive2*") is beside
+    assert reference([named], "*naive2*") is None
+    assert reference([named], named.forecaster) is named, "its whole name says that it is meant"
+    mine = replace(beside, forecaster="mine")
+    assert reference([named, mine], "*naive2*") is mine
+    assert reference([mine, beside], "naive2-?") is beside
+    assert reference([nbeats, naive2], "*naive2*") is naive2, "of a published table the name is all there is"
+    panel, _ = assess_panel([named, beside], history, examples.RECIPE.model_copy(update={"forecast": ()}))
+    owa = {result.forecasts.forecaster: result.scores["all"]["owa"].value for result in panel.results}
+    assert owa["naive2-p"] == 1 and owa["nbeats_vs-naive2-p"] != 1
 
 
 def test_undefined_scores_leave_only_themselves_out():

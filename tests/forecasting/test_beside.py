@@ -21,13 +21,17 @@ from tests.forecasting.panels import load, table
 from tests.forecasting.test_forecaster import config
 
 
-def test_what_a_run_is_by_kind_or_name_is_not_made_again() -> None:
-    runs = {"mine": BASELINES["theta"], "seasonal_naive-classics": config()}
+def test_what_a_run_is_by_kind_is_not_made_again_and_a_name_takes_no_place() -> None:
+    runs = {"mine": BASELINES["theta"], "nbeats_vs-naive2-m3": config(), "seasonal_naive-classics": config()}
     taken = {"naive-classics"}
     found = baselines_beside(BASELINES, "classics", runs=runs, taken=taken)
-    assert list(found) == ["naive-classics-2", "naive2-classics", "ets-classics", "auto_arima-classics"]
+    assert list(found) == [
+        "naive-classics-2", "seasonal_naive-classics-2", "naive2-classics", "ets-classics", "auto_arima-classics",
+    ]  # fmt: skip
     assert {"naive-classics-2", "ets-classics"} <= taken
-    assert [kind_of(one) for one in found.values()] == ["naive", "naive2", "ets", "auto_arima"]
+    assert [kind_of(one) for one in found.values()] == [
+        "naive", "seasonal_naive", "naive2", "ets", "auto_arima",
+    ]  # fmt: skip
     assert baselines_beside((), "classics", runs={}, taken=set()) == {}
 
 

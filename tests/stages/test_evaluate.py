@@ -124,13 +124,16 @@ def make(root: Path) -> tuple[Workspace, Any]:
     write_json(pretrain / "metrics.json", {"valid/loss": 5.5})
     topics = TopicsConfig(name="topics", num_train=2, num_valid=2, num_test=2)
     finetune = SimpleNamespace(backbone="electra", corpus="docs", task=topics, seeds=(0, 1))
-    forecast = SimpleNamespace(source="classics", panel=PANEL, forecaster=SimpleNamespace(name="x"))
+    nbeats, naive2 = (
+        SimpleNamespace(source="classics", panel=PANEL, forecaster=SimpleNamespace(name=name))
+        for name in ("nbeats", "naive2")
+    )
     lock = SimpleNamespace(
         preprocess={"docs": None},
         tokenize={"docs-wp": SimpleNamespace(corpus="docs")},
         pretrain={"electra": SimpleNamespace(tokens="docs-wp")},
         finetune={"electra-topics": finetune, "scratch-topics": finetune},
-        forecast={"nbeats-classics": forecast, "naive2-classics": forecast},
+        forecast={"nbeats-classics": nbeats, "naive2-classics": naive2},
     )
     workspace = Workspace(
         root=root,
@@ -288,6 +291,7 @@ def test_a_panel_in_pieces_is_scored_as_one(done: Any, monkeypatch: pytest.Monke
     workspace, lock = done
     key = evaluate.TestSplit(opened_by="a test")
     [(_, whole, _)] = evaluate_panels.scored_panels(workspace, RECIPE, lock, key)
+    assert [one.kind for one in whole] == ["nbeats", "naive2", "seasonal_naive"]
     monkeypatch.setattr(pieces, "PIECE_POINTS", 60)
     monkeypatch.setattr(spool, "ROWS_IN_MEMORY", 10)
     [(panel, parts, _)] = evaluate_panels.scored_panels(workspace, RECIPE, lock, key)

@@ -66,7 +66,7 @@ class EvaluateRecipe(Strict):
         description="baselines beside the runs of every panel; theta, ets and auto_arima are fitted to each "
         "series and take their time",
     )
-    naive2: str = Field("*naive2*", description="the forecaster that OWA is relative to")
+    naive2: str = Field("*naive2*", description="the Naive2 that OWA is relative to")
     series_shown: int = Field(3, ge=0, le=50, description="series drawn per frequency")
 
 

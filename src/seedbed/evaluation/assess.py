@@ -19,6 +19,8 @@ from seedbed.evaluation.randomisation import holm, more_seeds
 from seedbed.evaluation.series import Forecasted
 from seedbed.evaluation.slices import Sampling, slices
 
+NAIVE2 = "naive2"
+"""The kind of the forecaster that OWA divides by (M4)."""
 HIGHER_IS_BETTER = frozenset(classification.SCORES)
 
 
@@ -109,7 +111,7 @@ def assess_panel(
     `backtests` by forecaster, of those that have one, are compared series by series.
     """
     panel = runs[0].panel
-    naive2 = next((run for run in runs if fnmatchcase(run.forecaster, recipe.naive2)), None)
+    naive2 = reference(runs, recipe.naive2)
     scopes = [ALL, *runs[0].frequencies()]
     draws: dict[tuple[str, str], tuple[Draws, dict[str, int]]] = {}
     results = []
@@ -164,6 +166,17 @@ def assess_panel(
         shares=[share for one in by_series for share in shares(one, confidence=recipe.confidence)],
     )
     return found, verdicts
+
+
+def reference(runs: Sequence[Forecasted], named: str) -> Forecasted | None:
+    """What OWA is relative to: the run of just this name, else the Naive2 that fits the pattern, else any.
+
+    A name alone makes no Naive2, unless nothing is known of a run but its name (a published table).
+    """
+    fitting = [run for run in runs if fnmatchcase(run.forecaster, named)]
+    exact = [run for run in fitting if run.forecaster == named]
+    made = [run for run in (*fitting, *runs) if run.kind == NAIVE2]
+    return next(iter([*exact, *made, *(run for run in fitting if run.kind is None)]), None)
 
 
 def _frequency(scope: str) -> str | None:

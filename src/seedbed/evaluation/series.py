@@ -86,6 +86,8 @@ class Forecasted:
     points: Points
     components: Sequence[str] = field(default_factory=tuple)
     """Columns of `joined` that add up to the forecast."""
+    kind: str | None = None
+    """What made the forecasts, as the catalogue calls it; None: not known."""
 
     def frequencies(self) -> list[str]:
         """From slow to fast, others after them by name."""
@@ -129,6 +131,7 @@ def score_series(
     panel: str,
     seasonality: Mapping[str, int],
     components: Sequence[str] = (),
+    kind: str | None = None,
 ) -> Forecasted:
     """Join forecasts (unique_id, ds, `forecaster`) to the truth (unique_id, ds, y, frequency) and score.
 
@@ -184,7 +187,7 @@ def score_series(
             "rmsse": metrics.rmsse(actual_NH, forecast_NH, history=past_NT),
         }
     )
-    return Forecasted(forecaster, panel, errors, joined, points, tuple(components))
+    return Forecasted(forecaster, panel, errors, joined, points, tuple(components), kind)
 
 
 def _pasts(history: pl.DataFrame) -> dict[str, Floats]:

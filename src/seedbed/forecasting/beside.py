@@ -38,12 +38,12 @@ BASELINES: Mapping[str, Forecaster] = {
 def baselines_beside(
     asked: Iterable[str], source: str, *, runs: Mapping[str, Forecaster], taken: set[str]
 ) -> dict[str, Forecaster]:
-    """By name the baselines `asked` for that none of the panel's `runs` is, by its kind or its name.
+    """By name the baselines `asked` for that none of the panel's `runs` is by its kind; a name says nothing.
 
     `taken` are the names of other panels' forecasters; those given here are added.
     """
-    there = {kind_of(one) for one in runs.values()} | {part for name in runs for part in name.split("-")}
-    found: dict[str, Forecaster] = {}
+    there, found = {kind_of(one) for one in runs.values()}, dict[str, Forecaster]()
+    taken |= set(runs)
     for kind in asked:
         if kind in there:
             continue

@@ -18,6 +18,7 @@ from seedbed.forecasting.beside import (
     backtest_beside,
     baselines_beside,
     forecast_beside,
+    kind_of,
     origin_errors,
 )
 from seedbed.forecasting.panels import Panel
@@ -49,6 +50,7 @@ def scored_panels(
         panel = layout.load(workspace.input("fetch", source), scratch=scratch)
         kinds = {name: forecast.forecaster for name, forecast in runs.items()}
         beside = baselines_beside(recipe.beside, source, runs=kinds, taken=taken)
+        made_by = {name: kind_of(one) for name, one in (kinds | beside).items()}
         found: dict[str, Gathering] = {}
         tables = {name: _errors_of_run(workspace.input("forecast", name), name) for name in runs}
         errors = {name: [table] for name, table in tables.items() if table is not None}
@@ -65,6 +67,7 @@ def scored_panels(
                     panel=source,
                     seasonality=panel.seasonality,
                     components=components,
+                    kind=made_by.get(forecaster),
                 )
                 if forecaster not in found:
                     found[forecaster] = Gathering(scratch / "scored" / forecaster)
