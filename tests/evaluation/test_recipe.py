@@ -14,6 +14,7 @@ def test_the_default_recipe_is_valid():
     path = Path(__file__).parents[2] / "conf/evaluate/default.yaml"
     recipe = EvaluateRecipe.parse(load_yaml(path), "conf/evaluate/default.yaml")
     assert recipe.confidence == 0.95 and recipe.finetune and recipe.forecast
+    assert EvaluateRecipe.parse({}, "x").beside == recipe.beside, "the same baselines where nobody names any"
 
 
 def test_patterns_match_every_pair_but_oneself():

@@ -36,6 +36,7 @@ RECIPE = EvaluateRecipe.parse(
         "resamples": 200,
         "finetune": [{"a": "electra*", "b": "scratch*"}],
         "forecast": [{"a": "nbeats*", "b": "naive2*"}],
+        "beside": ["naive2", "seasonal_naive"],
     },
     "evaluate",
 )
@@ -291,7 +292,7 @@ def test_a_panel_in_pieces_is_scored_as_one(done: Any, monkeypatch: pytest.Monke
     workspace, lock = done
     key = evaluate.TestSplit(opened_by="a test")
     [(_, whole, _)] = evaluate_panels.scored_panels(workspace, RECIPE, lock, key)
-    assert [one.kind for one in whole] == ["nbeats", "naive2", "seasonal_naive"]
+    assert [one.kind for one in whole] == ["naive2", "nbeats", "seasonal_naive"]
     monkeypatch.setattr(pieces, "PIECE_POINTS", 60)
     monkeypatch.setattr(spool, "ROWS_IN_MEMORY", 10)
     [(panel, parts, _)] = evaluate_panels.scored_panels(workspace, RECIPE, lock, key)

@@ -62,7 +62,7 @@ class EvaluateRecipe(Strict):
         description="half-width of the band in which a difference does not matter, in the metric's unit",
     )
     beside: tuple[Baseline, ...] = Field(
-        ("naive2", "seasonal_naive"),
+        ("naive", "seasonal_naive", "naive2"),
         description="baselines beside the runs of every panel; theta, ets and auto_arima are fitted to each "
         "series and take their time",
     )
