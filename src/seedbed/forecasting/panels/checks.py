@@ -1,10 +1,11 @@
 """What may be wrong with a table of series, looked for over the whole of it and told by series and row."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from seedbed.config import UserError
 from seedbed.forecasting.calendar import Step
+from seedbed.forecasting.panels.date_checks import check_dates
 from seedbed.forecasting.panels.series import FrequencyConfig
 from seedbed.forecasting.panels.sieve import Sieve
 
@@ -80,76 +81,6 @@ def check_frequencies(
         return f"series {row['unique_id']} has frequencies {', '.join(own)}; give it one"
 
     return sieve.check(table, pl.col("frequency") != first, "several frequencies", tell)
-
-
-def check_dates(table: "pl.DataFrame", sieve: Sieve) -> "pl.DataFrame":
-    """ds becomes dates, times or integers; a text column is read as dates."""
-    import polars as pl
-
-    time = table.schema["ds"]
-    if time == pl.String:
-        # a date among times would be refused; a time among dates too: each as the file mostly is
-        readings = [
-            reading
-            for name in ("to_date", "to_datetime")
-            if (reading := _read(table["ds"], name)) is not None
-        ]
-        best = min(readings, key=lambda reading: reading.null_count(), default=None)
-        if best is not None:
-            table = sieve.check(
-                table.with_columns(best.alias("parsed")),
-                pl.col("parsed").is_null() & pl.col("ds").is_not_null(),
-                "date unreadable",
-                lambda row: (
-                    f"series {row['unique_id']} row {row['row']}: ds {row['ds']!r} is no date; write it as "
-                    "2024-01-31"
-                ),
-            )
-            table = table.with_columns(pl.col("parsed").alias("ds")).drop("parsed")
-            time = table.schema["ds"]
-    if not (time.is_integer() or time == pl.Date or isinstance(time, pl.Datetime)):
-        row = table.row(0, named=True)
-        raise UserError(
-            f"{sieve.where}: series {row['unique_id']} row {row['row']}: ds {row['ds']!r} is {time}, "
-            "expected dates (2024-01-31), times or integers"
-        )
-    if time.is_integer():
-        _refuse_written_dates(table, sieve.where)
-    for row in table.filter(pl.col("unique_id").is_null()).head(1).iter_rows(named=True):
-        raise UserError(f"{sieve.where}: row {row['row']}: unique_id is empty, expected a name; fill it")
-    return sieve.check(
-        table,
-        pl.col("ds").is_null(),
-        "date empty",
-        lambda row: f"series {row['unique_id']} row {row['row']}: ds is empty, expected a date; fill it",
-    )
-
-
-def _refuse_written_dates(table: "pl.DataFrame", where: str) -> None:
-    """Integers count steps; 20240131 and 202401 are dates, whose distances are none of steps."""
-    import polars as pl
-
-    number = pl.col("ds")
-    months = number.is_between(1800_01, 2199_12) & (number % 100).is_between(1, 12)
-    days = number.is_between(1800_01_01, 2199_12_31) & (number // 100 % 100).is_between(1, 12)
-    days &= (number % 100).is_between(1, 31)
-    for written in (months, days):
-        if table.select(written.all() & (number.n_unique() > 1)).item():
-            row = table.row(0, named=True)
-            raise UserError(
-                f"{where}: series {row['unique_id']} row {row['row']}: ds {row['ds']} looks like a date, and "
-                "integers count steps; write dates as 2024-01-31"
-            )
-
-
-def _read(texts: "pl.Series", reading: Literal["to_date", "to_datetime"]) -> "pl.Series | None":
-    """Dates or times of the form that most texts seem to have, null where they have not; None: no form."""
-    import polars as pl
-
-    try:
-        return getattr(texts.str, reading)(strict=False)  # type: ignore[no-any-return]
-    except pl.exceptions.ComputeError:
-        return None
 
 
 def check_values(table: "pl.DataFrame", sieve: Sieve) -> "pl.DataFrame":

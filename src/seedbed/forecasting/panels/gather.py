@@ -16,7 +16,6 @@ from seedbed.data.flat import FlatWriter
 from seedbed.forecasting.calendar import Instants, Step
 from seedbed.forecasting.panels.checks import (
     check_columns,
-    check_dates,
     check_frequencies,
     check_grid,
     check_order,
@@ -33,6 +32,7 @@ from seedbed.forecasting.panels.covariate_checks import (
     split_ahead,
 )
 from seedbed.forecasting.panels.covariates import CovariatesConfig, CovariatesWriter, waves
+from seedbed.forecasting.panels.date_checks import check_dates
 from seedbed.forecasting.panels.rules import MIN_TRAIN, Counts, Rules
 from seedbed.forecasting.panels.series import FrequencyConfig, SeriesSet
 from seedbed.forecasting.panels.sieve import Sieve

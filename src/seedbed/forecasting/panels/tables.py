@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedbed.config import UserError
+from seedbed.forecasting.panels.date_checks import refuse_unclear
 
 if TYPE_CHECKING:
     import polars as pl
@@ -75,17 +76,27 @@ def read_csv(
         for file in files
     ]
     table = pl.concat([part.select(parts[0].columns) for part in parts], how="vertical_relaxed")
-    if getattr(table.schema.get(time_col), "time_zone", None) and (zone := _zone(files, time_col)):
-        table = table.with_columns(pl.col(time_col).dt.convert_time_zone(zone))
-    return table.with_row_index("row", offset=1)
+    table = table.with_row_index("row", offset=1)
+    if time_col in table.columns and table.schema[time_col].is_temporal():
+        # polars takes 01/02/2024 for a day in February without a word
+        texts = _texts(files, time_col)
+        refuse_unclear(texts, table["row"], str(files[0] if len(files) == 1 else files[0].parent))
+        if getattr(table.schema[time_col], "time_zone", None) and (zone := _zone(texts)):
+            table = table.with_columns(pl.col(time_col).dt.convert_time_zone(zone))
+    return table
 
 
-def _zone(files: list[Path], time_col: str) -> str | None:
-    """The zone of dates that are all written with one offset of whole hours; polars reads them as UTC."""
+def _texts(files: list[Path], column: str) -> "pl.Series":
+    """A column as it is written."""
     import polars as pl
 
-    texts = [pl.read_csv(file, columns=[time_col], schema_overrides={time_col: pl.String}) for file in files]
-    offsets = pl.concat(texts).to_series().drop_nulls().str.extract(r"([+-]\d\d):?00\s*$").unique()
+    parts = [pl.read_csv(file, columns=[column], schema_overrides={column: pl.String}) for file in files]
+    return pl.concat(parts).to_series()
+
+
+def _zone(texts: "pl.Series") -> str | None:
+    """The zone of dates that are all written with one offset of whole hours; polars reads them as UTC."""
+    offsets = texts.drop_nulls().str.extract(r"([+-]\d\d):?00\s*$").unique()
     if len(offsets) != 1 or offsets[0] is None:
         return None
     hours = int(offsets[0])
