@@ -17,6 +17,10 @@ MISSING_WORDS = ("", "NA", "N/A", "NaN", "nan", "null", "None")
 """What a text column y may hold for a value that is missing."""
 MOST_MISSING = 20
 """Missing points for each row of a file; more are a wrong date or a wrong step, not gaps."""
+REGULAR, CLOSE = 16, 4
+"""Neighbouring dates as far from one another sixteen times in a row are another frequency where elsewhere in
+the series four in a row lie one step apart (a working week). Chance does not make sixteen: of rows absent at
+random at most a quarter of the distances are two steps."""
 
 
 def check_columns(columns: list[str], frequencies: Mapping[str, FrequencyConfig], where: str) -> None:
@@ -174,6 +178,40 @@ def check_grid(
             f"{sieve.advice.step.format(frequency=frequency)}"
         ),
     )
+
+
+def check_mixed(table: "pl.DataFrame", config: FrequencyConfig, sieve: Sieve) -> "pl.DataFrame":
+    """A series has one frequency: no long run of dates as far apart as those of another (column `place`).
+
+    Months differ in days: distances are alike when the largest is at most an eighth above the smallest.
+    """
+    import polars as pl
+
+    stride = pl.col("place").diff()
+    # 0 at the start of a series, which ends a run of either kind
+    stride = pl.when(pl.col("unique_id") == pl.col("unique_id").shift()).then(stride).otherwise(0)
+    found = table.with_columns(stride=stride)
+    if found.filter(pl.col("stride") > 1).height < REGULAR:
+        return table
+    low, high = pl.col("stride").rolling_min(REGULAR), pl.col("stride").rolling_max(REGULAR)
+    close = pl.max_horizontal(pl.col("stride").rolling_max(CLOSE), 2 - pl.col("stride").rolling_min(CLOSE))
+    found = found.with_columns(
+        # of a run that ends in a row, shown in the row that it begins with
+        low=low.shift(1 - REGULAR),
+        high=high.shift(1 - REGULAR),
+        close=(close == 1).any().over("unique_id"),
+    )
+    regular = (pl.col("low") > 1) & (8 * pl.col("high") <= 9 * pl.col("low")) & pl.col("close")
+
+    def tell(row: dict[str, Any]) -> str:
+        apart = f"{row['low']} to {row['high']}" if row["low"] < row["high"] else row["low"]
+        return (
+            f"series {row['unique_id']} row {row['row']}: from here {REGULAR} dates in a row are {apart} "
+            f"steps of {config.step} apart, elsewhere in the series one step; make a series of each, or add the "
+            "rows between with y empty"
+        )
+
+    return sieve.check(found, regular, "mixed frequencies", tell).select(table.columns)
 
 
 def check_step(table: "pl.DataFrame", frequency: str, config: FrequencyConfig, sieve: Sieve) -> None:

@@ -18,6 +18,7 @@ from seedbed.forecasting.panels.checks import (
     check_columns,
     check_frequencies,
     check_grid,
+    check_mixed,
     check_order,
     check_step,
     check_values,
@@ -188,6 +189,9 @@ def _add(table: "pl.DataFrame", gathering: _Gathering, frequency: str, rules: Ru
     table = table.with_columns(instants).sort("unique_id", maintain_order=True)
     table = placed(check_order(table, sieve, tell), step, time)
     table = check_grid(table, step, sieve, show=tell, frequency=frequency, config=config)
+    if not table.height:
+        return
+    table = check_mixed(table, config, sieve)
     if not table.height:
         return
     table, ahead = split_ahead(table, rules.covariates, config.horizon)
