@@ -97,6 +97,24 @@ def test_several_frequencies_come_back_by_their_steps(capsys: pytest.CaptureFixt
     assert pl.read_csv("one-forecast/forecasts.csv").height == 6
 
 
+def test_a_step_that_only_faulty_series_have_is_left_out_with_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    days = pl.date_range(pl.date(2020, 1, 1), pl.date(2020, 2, 9), eager=True)
+    daily = pl.DataFrame({"unique_id": "하루", "ds": days, "y": ["1", "둘", *"34567890" * 4, *"123456"]})
+    monthly = shop().with_columns(pl.col("y").cast(pl.String))
+    pl.concat([monthly, daily]).write_csv("both.csv")
+    assert seedbed("both.csv", "on_fault=leave_out") == 0
+    told = capsys.readouterr().out
+    assert "1 series left out: y not a number" in told
+    assert "daily left out: none of its series could be kept" in told
+    made = pl.read_csv("both-forecast/forecasts.csv")
+    assert set(made["unique_id"]) == {"가게"}
+    daily.write_csv("daily.csv")
+    assert seedbed("daily.csv", "on_fault=leave_out") == 2
+    assert "no series is daily that could be kept (1 were left out)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -207,8 +207,8 @@ def check_mixed(table: "pl.DataFrame", config: FrequencyConfig, sieve: Sieve) ->
         apart = f"{row['low']} to {row['high']}" if row["low"] < row["high"] else row["low"]
         return (
             f"series {row['unique_id']} row {row['row']}: from here {REGULAR} dates in a row are {apart} "
-            f"steps of {config.step} apart, elsewhere in the series one step; make a series of each, or add the "
-            "rows between with y empty"
+            f"steps of {config.step} apart, elsewhere in the series one step; make a series of each, or add "
+            "the rows between with y empty"
         )
 
     return sieve.check(found, regular, "mixed frequencies", tell).select(table.columns)

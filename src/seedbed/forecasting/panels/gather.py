@@ -101,7 +101,12 @@ def gather(
     if not rows:
         raise UserError(f"{where}: no rows; a panel needs at least one series")
     sets = []
+    emptied = tuple(frequency for frequency, gathering in found.items() if not gathering.ids)
+    if sieve.advice.named or len(emptied) == len(found) or not sieve.left_out:
+        emptied = ()
     for frequency, gathering in found.items():
+        if frequency in emptied:
+            continue
         if not gathering.ids:
             lost = sum(sieve.left_out.values())
             why = f" that could be kept ({lost} were left out)" if lost else ""
@@ -115,6 +120,7 @@ def gather(
         missing=sum(int(one.offsets[-1] - one.known().sum()) for one in sets),
         absent_rows=sum(gathering.absent_rows for gathering in found.values()),
         left_out=dict(sieve.left_out),
+        emptied=emptied,
     )
     return tuple(sets), counts
 

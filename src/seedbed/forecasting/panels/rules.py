@@ -37,6 +37,8 @@ class Counts:
     """Of them those that the file has no row for."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Series by reason."""
+    emptied: tuple[str, ...] = ()
+    """Frequencies that were left out with all of their series."""
 
     def lines(self) -> list[str]:
         """What the user should hear of; nothing when all is whole."""
@@ -47,4 +49,5 @@ class Counts:
                 "kept as gaps"
             )
         told += [f"{count} series left out: {reason}" for reason, count in sorted(self.left_out.items())]
+        told += [f"{frequency} left out: none of its series could be kept" for frequency in self.emptied]
         return told

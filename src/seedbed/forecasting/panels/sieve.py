@@ -26,6 +26,8 @@ class Advice:
     on_fault: str
     frequency: str
     calendar: str
+    named: bool
+    """Whether somebody named the frequencies; if not, one whose series are all left out is left out too."""
 
 
 OF_A_PANEL = Advice(
@@ -34,6 +36,7 @@ OF_A_PANEL = Advice(
     on_fault="set panel.on_fault to leave_out",
     frequency="remove panel.frequencies.{frequency}",
     calendar="leave covariates.calendar empty",
+    named=True,
 )
 OF_A_TABLE = Advice(
     step="give the step, step=1mo or the like",
@@ -41,6 +44,7 @@ OF_A_TABLE = Advice(
     on_fault="give on_fault=leave_out",
     frequency="correct the file",
     calendar="leave calendar= out",
+    named=False,
 )
 
 
