@@ -167,6 +167,11 @@ def test_gaps_are_told_and_forecast_over() -> None:
             {},
             "frame: series 가게 row 1: y is '백', expected a number",
         ),
+        (
+            shop().reverse(),
+            {},
+            "frame: series 가게 row 2: date 2022-05-01 comes after 2022-06-01; sort the file",
+        ),
         (pl.concat([shop(), shop()]), {}, "series 가게 row 31: date 2020-01-01 is there twice"),
     ],
 )

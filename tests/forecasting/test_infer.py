@@ -54,6 +54,15 @@ def test_gaps_and_working_days_do_not_hide_the_step() -> None:
     assert list(frequencies) == ["monthly"]
 
 
+def test_the_order_of_rows_does_not_hide_the_step() -> None:
+    for every, name in (("1mo", "monthly"), ("1d", "daily"), ("1y", "yearly")):
+        ds = dates("2001-01-01", every, 40)
+        _, frequencies = infer_frequencies(series("a", ds.reverse()), where="x")
+        assert list(frequencies) == [name]
+    _, frequencies = infer_frequencies(series("a", list(range(40, 0, -2))), where="x")
+    assert list(frequencies) == ["2i"]
+
+
 def test_series_of_several_steps_become_frequencies() -> None:
     table = pl.concat(
         [

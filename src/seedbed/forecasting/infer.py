@@ -74,11 +74,12 @@ def infer_steps(table: "pl.DataFrame", *, where: str) -> "pl.DataFrame":
     time = table.schema["ds"]
     instants = pl.col("ds") if time.is_integer() else pl.col("ds").cast(pl.Datetime("us"))
     table = table.select("unique_id", "ds", instant=instants.cast(pl.Int64)).drop_nulls()
-    apart = pl.col("instant").diff()
+    # of a file in descending order too: that it is, the check of the order tells with its row
+    apart = pl.col("instant").diff().abs()
     facts = [apart.filter(apart > 0).mode().min().alias("apart"), pl.len().alias("points")]
     if not time.is_integer():
         day, month = pl.col("ds").dt.day(), pl.col("ds").dt.year() * 12 + pl.col("ds").dt.month()
-        months = month.cast(pl.Int64).diff()
+        months = month.cast(pl.Int64).diff().abs()
         # the same day each month, or its end; a month that is too short may cut the day
         steady = (day.n_unique() == 1) | (day.min() >= 28)
         facts.append(pl.when(steady).then(months.filter(months > 0).mode().min()).alias("months"))
