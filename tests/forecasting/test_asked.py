@@ -7,6 +7,7 @@ from seedbed.config import Machine, UserError
 from seedbed.forecasting import direct
 from seedbed.forecasting.asked import CovariateOptions, horizon_ahead, with_future
 from seedbed.forecasting.direct import TableOptions, forecast_frame, forecast_once
+from seedbed.forecasting.panels.checks import MISSING_WORDS
 from tests.forecasting.promotions import HORIZON, promotions
 from tests.forecasting.test_direct import SMALL
 
@@ -76,6 +77,14 @@ def test_faults_are_one_line() -> None:
         with pytest.raises(UserError) as caught:
             forecast_frame(frame, **options)
         assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("word", MISSING_WORDS)
+def test_rows_ahead_may_say_in_any_word_that_y_is_missing(word: str) -> None:
+    whole = promotions(series=2, length=40, ahead=3)
+    text = whole.with_columns(y=pl.col("y").cast(pl.String).fill_null(f" {word}"))
+    assert horizon_ahead(text) == horizon_ahead(whole) == 3
+    assert horizon_ahead(whole.with_columns(pl.col("y").fill_null(float("nan")))) == 3
 
 
 def test_rows_ahead_may_come_in_a_table_of_their_own() -> None:

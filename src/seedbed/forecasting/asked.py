@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from seedbed.config import Strict, UserError
 from seedbed.forecasting.fitting import Level
 from seedbed.forecasting.panels import CovariatesConfig
+from seedbed.forecasting.panels.checks import MISSING_WORDS
 from seedbed.forecasting.panels.covariates import Period
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def horizon_ahead(table: "pl.DataFrame") -> int | None:
     """How many rows without y most series end with; None where that is none."""
     import polars as pl
 
-    known = pl.col("y").cast(pl.String).str.strip_chars().fill_null("").is_in(["", "NA", "NaN", "nan"]).not_()
+    known = pl.col("y").cast(pl.String).str.strip_chars().fill_null("").is_in(MISSING_WORDS).not_()
     numbered = table.with_columns(place=pl.int_range(pl.len()).over("unique_id"))
     counts = numbered.group_by("unique_id").agg(
         ahead=pl.len() - 1 - pl.col("place").filter(known).max().fill_null(-1)
