@@ -216,6 +216,24 @@ def test_rows_without_y_at_the_end_are_what_is_ahead(tmp_path: Path) -> None:
     assert batch["covariate_mask"].all()
 
 
+@pytest.mark.parametrize("after", [None, 7.0])
+def test_of_past_covariates_later_rows_are_not_read(after: float | None) -> None:
+    known = pl.col("y").is_not_null()
+    frame = promotions(length=40, ahead=HORIZON)
+    frame = frame.with_columns(visits=pl.when(known).then("visits").otherwise(after))
+    covariates = CovariatesConfig.parse({"past": ["visits"]}, "x")
+    rules = Rules(config().frequencies, needs_test=False, covariates=covariates)
+    [cut], counts = gather([frame], rules, sieve=Sieve("x.csv", "refuse"))
+    [without], _ = gather([frame.filter(known)], rules, sieve=Sieve("x.csv", "refuse"))
+    assert cut.lengths.tolist() == [40] * 6 and counts.missing == 0
+    np.testing.assert_array_equal(cut.values, without.values)
+    np.testing.assert_array_equal(of(cut).past_LP, of(without).past_LP)
+    [plain], counts = gather(
+        [frame], Rules(config().frequencies, needs_test=False), sieve=Sieve("x", "refuse")
+    )
+    assert plain.lengths.tolist() == [40 + HORIZON] * 6 and counts.missing == 6 * HORIZON
+
+
 def test_series_whose_future_is_not_known_are_refused_or_counted() -> None:
     frame = promotions(length=40, ahead=HORIZON).with_row_index("row", offset=1)
     short = frame.filter(~((pl.col("unique_id") == "가게 2") & (pl.col("ds") > datetime.date(2024, 2, 13))))

@@ -75,15 +75,17 @@ def split_ahead(
 ) -> "tuple[pl.DataFrame, pl.DataFrame]":
     """The rows up to each series' last y, and those of the horizon after it (column `step_ahead` from 0 on).
 
-    Where no covariate is known ahead, rows without y at the end are gaps as elsewhere.
+    Where a covariate is known up to the last y alone, nothing is read of later rows. Where no column varies
+    with time, rows without y at the end are gaps as elsewhere.
     """
     import polars as pl
 
     last = pl.col("place").filter(pl.col("y").is_not_null()).max().over("unique_id")
     table = table.with_columns(step_ahead=pl.col("place") - last - 1)
-    if not covariates.future:
+    if not (covariates.past or covariates.future):
         return table.drop("step_ahead"), table.clear()
-    ahead = table.filter(pl.col("step_ahead").is_between(0, horizon - 1))
+    last_step = horizon - 1 if covariates.future else -1
+    ahead = table.filter(pl.col("step_ahead").is_between(0, last_step))
     return table.filter(pl.col("step_ahead") < 0).drop("step_ahead"), ahead
 
 
