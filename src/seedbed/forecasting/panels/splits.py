@@ -44,7 +44,9 @@ class Panel:
 
     def facts(self) -> dict[str, object]:
         """Counts of what came, is missing and was left out, for the artifact."""
-        return {**asdict(self.counts), "without_valid": self.without_valid}
+        counted = asdict(self.counts)
+        del counted["emptied"]  # a panel names its frequencies, and none of them is left out
+        return {**counted, "without_valid": self.without_valid}
 
     def digest(self) -> str:
         """sha256 of all that can be learned from: names, times and values before the test part."""
