@@ -146,7 +146,7 @@ def _dispatch(verb: str, arguments: list[str]) -> None:
 
 def _is_file(argument: str) -> bool:
     """A file of series, or a folder of them: written with a slash, for runs have names without one."""
-    return argument.endswith((".csv", ".parquet")) or "/" in argument
+    return argument.lower().endswith((".csv", ".parquet")) or "/" in argument
 
 
 def _check_no_file(root: Path, argument: str) -> None:

@@ -74,3 +74,17 @@ def test_the_rows_of_a_folder_decide_together(tmp_path: Path) -> None:
     (tmp_path / "b.csv").unlink()
     with pytest.raises(UserError, match=r"row 2: date '02/01/2024': no row tells"):
         list(read_tables(tmp_path))
+
+
+@pytest.mark.parametrize("unit", ["seconds", "milliseconds", "microseconds", "nanoseconds"])
+def test_numbers_since_1970_are_no_count_of_steps(unit: str) -> None:
+    second = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}[unit]
+    ds = [(1_700_000_000 + 3600 * hour) * second for hour in range(30)]
+    table = pl.DataFrame({"unique_id": "가게", "ds": ds, "y": 1.0})
+    told = (
+        f"row 1: ds {ds[0]} looks like {unit} since 1970, and integers count steps; write dates as 2024-01-31"
+    )
+    with pytest.raises(UserError, match=told):
+        prepare(table, Sieve("x", "refuse"))
+    counted = table.with_columns(ds=pl.col("ds") - ds[0])
+    assert prepare(counted, Sieve("x", "refuse"))["ds"].equals(counted["ds"])

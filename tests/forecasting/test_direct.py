@@ -87,6 +87,34 @@ def test_frames_as_pandas_users_have_them_give_the_same() -> None:
     assert str(found["ds"].iloc[0]) == "2022-07-01 00:00:00+09:00"
 
 
+@pytest.mark.parametrize("of", [lambda frame: frame, pandas], ids=["polars", "pandas"])
+def test_names_that_are_numbers_come_back_as_numbers(of: Any) -> None:
+    numbered = shop("7").with_columns(pl.col("unique_id").cast(pl.Int32))
+    frame = of(numbered.rename({"unique_id": "매장"}))
+    found = forecast_frame(frame, horizon=2, id_col="매장")
+    assert found["매장"].dtype == frame["매장"].dtype and set(found["매장"]) == {7}
+
+
+@pytest.mark.parametrize("kind", [pl.Int8, pl.UInt8, pl.Int16, pl.UInt16])
+def test_small_integers_of_time_hold_the_horizon(kind: Any) -> None:
+    last = kind.max().pipe(pl.select).item()
+    frame = shop().with_columns(ds=pl.int_range(last - 29, last + 1).cast(kind))
+    assert forecast_frame(frame, horizon=2)["ds"].to_list() == [last + 1, last + 2]
+
+
+@pytest.mark.filterwarnings("ignore:frame. columns not read")
+def test_a_column_called_row_is_one_like_others() -> None:
+    frame = shop().with_columns(row=pl.lit("둘"))
+    assert forecast_frame(frame, horizon=2)["theta"].equals(forecast_frame(shop(), horizon=2)["theta"])
+    with pytest.raises(UserError, match="series 가게 row 2: date 2022-05-01 00:00:00 comes after"):
+        forecast_frame(pandas(frame.reverse()))
+
+
+def test_a_column_frequency_is_told_of() -> None:
+    with pytest.warns(UserWarning, match="column not read: frequency; steps are inferred from the dates"):
+        forecast_frame(shop().with_columns(frequency=pl.lit("weekly")), horizon=2)
+
+
 def test_columns_may_have_names_of_their_own() -> None:
     names = {"unique_id": "매장", "ds": "날짜", "y": "매출"}
     given = {"id_col": "매장", "time_col": "날짜", "target_col": "매출"}
@@ -172,6 +200,12 @@ def test_gaps_are_told_and_forecast_over() -> None:
             {},
             "frame: series 가게 row 2: date 2022-05-01 comes after 2022-06-01; sort the file",
         ),
+        (
+            pandas(shop()).assign(y=1j),
+            {},
+            "frame: column 'y' is complex128, expected real numbers; convert it",
+        ),
+        (shop().with_columns(row=1), {"time_col": "row"}, "row numbers the rows here; rename that column"),
         (pl.concat([shop(), shop()]), {}, "series 가게 row 31: date 2020-01-01 is there twice"),
     ],
 )

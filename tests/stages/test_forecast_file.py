@@ -115,6 +115,27 @@ def test_a_step_that_only_faulty_series_have_is_left_out_with_them(
     assert "no series is daily that could be kept (1 were left out)" in capsys.readouterr().err
 
 
+def test_files_as_other_systems_write_them(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = shop().with_columns(row=pl.lit(1), frequency=pl.lit("weekly"))
+    whole.write_csv("T.CSV")
+    whole.with_columns(unique_id=pl.lit(7)).write_parquet("T.PARQUET")
+    for name in ("T.CSV", "T.PARQUET"):
+        assert seedbed(name, "horizon=2", f"out={name[-3:]}") == 0
+        told = capsys.readouterr().out
+        assert "column not read: frequency; steps are inferred from the dates" in told
+        assert "columns not read: row (of the table);" in told
+    made = pl.read_csv("CSV/forecasts.csv", try_parse_dates=True)
+    other = pl.read_parquet("UET/forecasts.parquet")
+    assert made["theta"].to_list() == other["theta"].to_list() and set(other["unique_id"]) == {7}
+    assert whole.with_columns(unique_id=7).join(other, on="unique_id").height == 60
+
+    whole.drop("frequency").write_csv("T.CSV")
+    assert seedbed("T.CSV", "model=CSV", "out=again") == 0
+    Path("wide.csv").write_bytes(whole.write_csv().encode("utf-16"))
+    assert seedbed("wide.csv") == 2
+    assert "wide.csv: written as UTF-16, or not as text; save it as UTF-8" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

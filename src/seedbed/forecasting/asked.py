@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from seedbed.config import Strict, UserError
 from seedbed.forecasting.fitting import Level
 from seedbed.forecasting.panels import CovariatesConfig
 from seedbed.forecasting.panels.checks import MISSING_WORDS
 from seedbed.forecasting.panels.covariates import Period
+from seedbed.forecasting.panels.tables import OWN_ROW
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,14 +49,21 @@ class ColumnOptions(Strict):
     time_col: str = Field("ds", description="the column of dates, times or integers")
     target_col: str = Field("y", description="the column of values")
 
+    _id_type: Any = PrivateAttr(None)
+
     @model_validator(mode="after")
     def _columns_are_told_apart(self) -> Self:
         if len({self.id_col, self.time_col, self.target_col}) < len(LONG_FORMAT):
             raise ValueError("id_col, time_col and target_col: two of them are one column; name three")
+        if "row" in (self.id_col, self.time_col, self.target_col):
+            raise ValueError("id_col, time_col and target_col: row numbers the rows here; rename that column")
         return self
 
     def renamed(self, table: "pl.DataFrame", where: str, *, target: bool = True) -> "pl.DataFrame":
-        """The table with its columns as long format calls them; without `target` it has no y."""
+        """The table with its columns as long format calls them; without `target` it has no y.
+
+        `restored` gives forecasts the names of this table's columns, and its names of series their type.
+        """
         own = (self.id_col, self.time_col, self.target_col)
         names = {theirs: name for theirs, name in zip(own, LONG_FORMAT, strict=True) if theirs != name}
         if not target:
@@ -64,11 +72,15 @@ class ColumnOptions(Strict):
             if theirs not in table.columns:
                 there = ", ".join(column for column in table.columns if column != "row")
                 raise UserError(f"{where}: no column {theirs!r}, named for {name}; columns: {there[:200]}")
+        self._id_type = table.schema.get(self.id_col)
         # a column that bears the name already is another one, which nobody named
         return table.drop(set(names.values()) - set(names), strict=False).rename(names)
 
     def restored(self, forecasts: "pl.DataFrame") -> "pl.DataFrame":
-        """Forecasts with the table's own names."""
+        """Forecasts as the table that was renamed: its columns' names, numbers where series are numbered."""
+        if self._id_type is not None and self._id_type.is_integer():
+            # 7 and not "7": else the forecasts do not join to the table
+            forecasts = forecasts.with_columns(forecasts["unique_id"].cast(self._id_type))
         return forecasts.rename({"unique_id": self.id_col, "ds": self.time_col})
 
 
@@ -91,7 +103,7 @@ def as_table(frame: object) -> "pl.DataFrame":
     import polars as pl
 
     if isinstance(frame, pl.DataFrame):
-        return frame
+        return frame.rename({"row": OWN_ROW}, strict=False)
     if not isinstance(frame, pd.DataFrame):
         raise UserError(f"frame: {type(frame).__name__}, expected a DataFrame of pandas or polars")
     columns = frame.columns.tolist()
@@ -105,8 +117,10 @@ def as_table(frame: object) -> "pl.DataFrame":
         elif column.dtype == object and len({type(value) for value in column.dropna()}) > 1:
             # a column of several types is text, whose faults the checks tell by series and row
             frame[name] = column.map(str).where(column.notna(), None)
+        elif column.dtype.kind == "c":
+            raise UserError(f"frame: column {name!r} is {column.dtype}, expected real numbers; convert it")
     named = [name for name in frame.index.names if name is not None and name not in columns]
-    return pl.from_pandas(frame.reset_index(named, drop=not named))
+    return pl.from_pandas(frame.reset_index(named, drop=not named)).rename({"row": OWN_ROW}, strict=False)
 
 
 def check_named(table: "pl.DataFrame", covariates: CovariatesConfig, where: str) -> None:
@@ -120,14 +134,18 @@ def check_named(table: "pl.DataFrame", covariates: CovariatesConfig, where: str)
 def unread(table: "pl.DataFrame", covariates: CovariatesConfig, *, saved: bool = False) -> list[str]:
     """A line on the columns that nothing is made of, if any."""
     others = [name for name in table.columns if name not in (*LONG, *covariates.names)]
+    told = []
+    if "frequency" in table.columns and not saved:
+        told.append("column not read: frequency; steps are inferred from the dates, or given as step=1mo")
     if not others:
-        return []
+        return told
     names = ",".join(others)[:200]
     if saved:
-        return [f"columns not read: {names}; the saved forecaster has no use for them"]
+        return [*told, f"columns not read: {names}; the saved forecaster has no use for them"]
     return [
+        *told,
         f"columns not read: {names}; name those known ahead future=[{names}], those known only up to the "
-        "last y past=[..], those constant in a series static=[..]"
+        "last y past=[..], those constant in a series static=[..]",
     ]
 
 

@@ -13,7 +13,7 @@ from seedbed.forecasting.calibration_file import NAME as CALIBRATION
 from seedbed.forecasting.direct import TableOptions, forecast_once, matched, saved_advice
 from seedbed.forecasting.panels import read_tables
 from seedbed.forecasting.panels.sieve import Sieve
-from seedbed.forecasting.panels.tables import SUFFIXES, find_files
+from seedbed.forecasting.panels.tables import SUFFIXES, find_files, suffix
 from seedbed.forecasting.saved import CARD, WEIGHTS, columns_of, load_forecaster, save_forecaster
 from seedbed.workspace import remove
 
@@ -66,7 +66,7 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
         else:
             forecasts, lines = _forecast_saved(table, options, where=name)
         forecasts = options.restored(forecasts)
-        target = staging / f"{FORECASTS}{files[0].suffix}"
+        target = staging / f"{FORECASTS}{suffix(files[0])}"
         if target.suffix == ".csv":
             zoned = getattr(forecasts.schema[options.time_col], "time_zone", None) is not None
             forecasts.write_csv(target, datetime_format="%Y-%m-%dT%H:%M:%S%:z" if zoned else None)
@@ -86,7 +86,7 @@ def run(root: Path, machine: Machine, arguments: list[str]) -> None:
     shown = out.relative_to(root) if out.is_relative_to(root) else out
     print(f"{verb}: {shown / target.name}, {forecasts.height} rows")
     if options.model is None:
-        print(f"{verb}: forecast new series with it: seedbed forecast NEW{files[0].suffix} model={shown}")
+        print(f"{verb}: forecast new series with it: seedbed forecast NEW{suffix(files[0])} model={shown}")
 
 
 def _forecast_saved(

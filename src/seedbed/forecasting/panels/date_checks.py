@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 WRITTEN = r"^\s*(\d{1,2})[-/.](\d{1,2})[-/.](\d{2}|\d{4})(?:\D|$)"
 """Day and month, or month and day, before the year."""
+YEAR_1990, YEAR_2100 = 631_152_000, 4_102_444_800
+"""In seconds since 1970; larger integers than a count of steps."""
 
 
 def check_dates(table: "pl.DataFrame", sieve: Sieve) -> "pl.DataFrame":
@@ -46,6 +48,9 @@ def check_dates(table: "pl.DataFrame", sieve: Sieve) -> "pl.DataFrame":
         )
     if time.is_integer():
         _refuse_written_dates(table, sieve.where)
+        if time in (pl.Int8, pl.Int16, pl.UInt8, pl.UInt16):
+            # a horizon ahead may be more than they hold
+            table = table.with_columns(pl.col("ds").cast(pl.Int64))
     for row in table.filter(pl.col("unique_id").is_null()).head(1).iter_rows(named=True):
         raise UserError(f"{sieve.where}: row {row['row']}: unique_id is empty, expected a name; fill it")
     return sieve.check(
@@ -91,11 +96,19 @@ def _refuse_written_dates(table: "pl.DataFrame", where: str) -> None:
     months = number.is_between(1800_01, 2199_12) & (number % 100).is_between(1, 12)
     days = number.is_between(1800_01_01, 2199_12_31) & (number // 100 % 100).is_between(1, 12)
     days &= (number % 100).is_between(1, 31)
-    for written in (months, days):
+    looks = {"a date": months | days}
+    for unit, second in (
+        ("seconds", 1),
+        ("milliseconds", 10**3),
+        ("microseconds", 10**6),
+        ("nanoseconds", 10**9),
+    ):
+        looks[f"{unit} since 1970"] = number.is_between(YEAR_1990 * second, YEAR_2100 * second)
+    for name, written in looks.items():
         if table.select(written.all() & (number.n_unique() > 1)).item():
             row = table.row(0, named=True)
             raise UserError(
-                f"{where}: series {row['unique_id']} row {row['row']}: ds {row['ds']} looks like a date, and "
+                f"{where}: series {row['unique_id']} row {row['row']}: ds {row['ds']} looks like {name}, and "
                 "integers count steps; write dates as 2024-01-31"
             )
 

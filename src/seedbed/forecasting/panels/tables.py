@@ -16,25 +16,32 @@ PIECE_ROWS = 1 << 19
 """Rows of a Parquet panel in memory at a time, about 300 bytes each while they are checked. A CSV file is
 read whole: make a large one Parquet."""
 COLUMNS = ("unique_id", "ds", "y", "frequency")
+OWN_ROW = "row (of the table)"
+"""What a column called row is called, for `row` is the number of a row, which faults are told by."""
 
 
 def find_files(path: Path) -> list[Path]:
     """The file, or the files of a folder, which all have one of the two suffixes."""
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES)
+        files = sorted(p for p in path.iterdir() if suffix(p) in SUFFIXES)
         if not files:
             raise UserError(f"{path}: no .csv or .parquet file in this folder; put the panel's files there")
-        other = next((p for p in files if p.suffix != files[0].suffix), None)
+        other = next((p for p in files if suffix(p) != suffix(files[0])), None)
         if other is not None:
             raise UserError(f"{path}: both {files[0].name} and {other.name}; keep one format in a folder")
         return files
     if not path.is_file() and not path.suffix:
         raise UserError(f"{path}: no such file or folder; correct the name")
-    if path.suffix not in SUFFIXES:
+    if suffix(path) not in SUFFIXES:
         raise UserError(f"{path}: series come as .csv or .parquet; convert it, or correct panel.file")
     if not path.is_file():
         raise UserError(f"{path}: no such file; correct the name (panel.file, where a panel's conf gives it)")
     return [path]
+
+
+def suffix(path: Path) -> str:
+    """`.csv` of T.CSV too, as some systems write names."""
+    return path.suffix.lower()
 
 
 def read_tables(
@@ -48,12 +55,12 @@ def read_tables(
     """
     files = find_files(path)
     try:
-        if files[0].suffix == ".csv":
+        if suffix(files[0]) == ".csv":
             yield read_csv(files, id_col=id_col, time_col=time_col)
         else:
             yield from _pieces(files, others)
     except _unreadable() as error:
-        raise UserError(f"{path}: not readable as {files[0].suffix[1:]}: {_reason(error, files)}") from None
+        raise UserError(f"{path}: not readable as {suffix(files[0])[1:]}: {_reason(error, files)}") from None
 
 
 def read_csv(
@@ -62,6 +69,13 @@ def read_csv(
     """Names are text, even of digits, dates are dates; faults are looked for over the whole of each file."""
     import polars as pl
 
+    for file in files:
+        with file.open("rb") as bytes_:
+            if b"\0" in bytes_.read(256):
+                raise UserError(
+                    f"{file}: written as UTF-16, or not as text; save it as UTF-8 (a spreadsheet calls it "
+                    "CSV UTF-8)"
+                )
     if len(files) > 1:
         _check_alike(files)
     # Whole-file inference: a stray word in the last row must reach our check, which names the row.
@@ -76,7 +90,7 @@ def read_csv(
         for file in files
     ]
     table = pl.concat([part.select(parts[0].columns) for part in parts], how="vertical_relaxed")
-    table = table.with_row_index("row", offset=1)
+    table = table.rename({"row": OWN_ROW}, strict=False).with_row_index("row", offset=1)
     if time_col in table.columns and table.schema[time_col].is_temporal():
         # polars takes 01/02/2024 for a day in February without a word
         texts = _texts(files, time_col)
@@ -107,11 +121,16 @@ def _pieces(files: list[Path], others: Sequence[str] | None) -> Iterator["pl.Dat
     import polars as pl
 
     schema = pl.scan_parquet(files).collect_schema()
+    index = OWN_ROW if "row" in schema else "row"
+    # numbered by the scan itself, which then still passes over what a piece does not need
+    lazy = pl.scan_parquet(files, row_index_name=index, row_index_offset=1)
+    if index != "row":
+        lazy = lazy.rename({"row": OWN_ROW, index: "row"})
+        schema = lazy.collect_schema()
     if others is not None and not set(others) <= set(schema):
         others = None  # the fault names every column there is
-    lazy = pl.scan_parquet(files, row_index_name="row", row_index_offset=1).select(
-        "row", *(name for name in schema if others is None or name in (*COLUMNS, *others))
-    )
+    wanted = [name for name in schema if others is None or name in (*COLUMNS, *others)]
+    lazy = lazy.select("row", *(name for name in wanted if name != "row"))
     rows = int(lazy.select(pl.len()).collect().item())
     if rows <= PIECE_ROWS or "unique_id" not in schema:
         yield lazy.collect()
