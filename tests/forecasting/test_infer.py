@@ -21,6 +21,11 @@ def dates(first: str, every: str, count: int) -> pl.Series:
     return found.dt.date() if found.dt.hour().max() == 0 else found
 
 
+def minutes(every: int, count: int) -> pl.Series:
+    start = datetime.datetime(2001, 1, 1)
+    return pl.Series([start + datetime.timedelta(minutes=every * i) for i in range(count)])
+
+
 @pytest.mark.parametrize(
     ("ds", "told"),
     [
@@ -34,6 +39,10 @@ def dates(first: str, every: str, count: int) -> pl.Series:
         (dates("2001-01-01", "1d", 60), "daily, season 7, horizon 14"),
         (dates("2001-01-01", "1h", 999), "hourly, season 24, horizon 48"),
         (dates("2001-01-01T00:15", "15m", 999), "15m, season 96, horizon 96"),
+        (minutes(5, 999), "5m, season 288, horizon 96"),
+        (minutes(1, 9999), "1m, season 1440, horizon 96"),
+        (minutes(1, 99), "1m, season 1440, horizon 33"),
+        (minutes(30, 999), "30m, season 48, horizon 48"),
         (dates("2001-01-01", "6mo", 60), "6mo, season 2, horizon 8"),
         (list(range(5, 50)), "1i, no season, horizon 8"),
         (list(range(5, 500, 5)), "5i, no season, horizon 8"),

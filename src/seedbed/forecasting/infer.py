@@ -1,8 +1,8 @@
 """What a table of series does not say: its step, its season, and how far it is forecast when nobody says.
 
 The step is the commonest distance between neighbouring dates of a series; series of different steps become
-frequencies of one panel. Horizons and seasons of the common steps are M4's (Makridakis et al. 2020), but for
-weeks, whose season is a year here.
+frequencies of one panel. Horizons of the common steps are M4's (Makridakis et al. 2020), and so are seasons,
+but for days and weeks: M4 gives them none, here they are a week and a year.
 """
 
 from collections.abc import Mapping
@@ -27,6 +27,9 @@ HORIZONS = {"1y": 6, "3mo": 8, "1mo": 18, "1w": 13, "1d": 14, "1h": 48}
 SEASONS = {"1y": 1, "3mo": 4, "1mo": 12, "1w": 52, "1d": 7, "1h": 24}
 HORIZON = 8
 """Of a step that has no custom; M3's for its other series."""
+LONGEST = 96
+"""Of steps below an hour a day ahead, but at most this: a day of quarter hours. A day of minutes would be
+1,440 points to learn at once, of which the last are far from what anybody asks of minutes."""
 SHARE = 3
 """A horizon that nobody gave is at most this part of the usual series."""
 MONTH_MICROSECONDS = 28 * DAY
@@ -61,7 +64,7 @@ def infer_frequencies(
         most = max(1, int(usual) // SHARE)
         frequencies[name] = FrequencyConfig(
             step=text,
-            horizon=horizon or min(HORIZONS.get(text, max(HORIZON, _season(text))), most),
+            horizon=horizon or min(HORIZONS.get(text, max(HORIZON, min(_season(text), LONGEST))), most),
             seasonality=seasonality or _season(text),
         )
     return table.drop("step"), frequencies
