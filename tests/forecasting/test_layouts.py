@@ -229,16 +229,42 @@ def test_every_panel_of_conf_is_readable(path: Path) -> None:
     assert isinstance(TypeAdapter(PanelConfig).validate_json(text), Layout)
 
 
-def real(name: str, tmp_path: Path) -> Panel:
-    """The panel of conf/panel, its source fetched as conf/fetch says: no address is opened."""
+def fetched(name: str) -> FetchRecipe:
     recipe = yaml.safe_load((ROOT / f"conf/fetch/{name}.yaml").read_text(encoding="utf-8"))
+    return FetchRecipe.parse(recipe, f"fetch.{name}")
+
+
+def real(name: str, tmp_path: Path, *, source: str | None = None) -> Panel:
+    """The panel of conf/panel, its source fetched as conf/fetch says: no address is opened."""
     context = FetchContext(root=tmp_path, scratch=tmp_path / "scratch", mirror=Mirror(str(MIRROR)))
     folder = tmp_path / name
     folder.mkdir()
-    FetchRecipe.parse(recipe, f"fetch.{name}").source.fetch(folder, context=context)
+    fetched(source or name).source.fetch(folder, context=context)
     text = json.dumps(yaml.safe_load((ROOT / f"conf/panel/{name}.yaml").read_text(encoding="utf-8")))
     layout: Layout = TypeAdapter(PanelConfig).validate_json(text)
     return layout.load(folder)
+
+
+@pytest.mark.parametrize("name", ["etth1", "etth1_oil", "ettm1"])
+def test_what_a_panel_of_ett_reads_is_what_its_source_brings(name: str) -> None:
+    source = fetched("ett").source
+    assert source.name == "url" and {file.target for file in source.files} == {
+        f"ETT{kind}.csv" for kind in ("h1", "h2", "m1", "m2")
+    }
+    panel = yaml.safe_load((ROOT / f"conf/panel/{name}.yaml").read_text(encoding="utf-8"))
+    assert panel["file"] in {file.target for file in source.files}
+
+
+@needs_mirror
+@pytest.mark.parametrize(("name", "points", "ahead"), [("etth1", 17_420, 24), ("ettm1", 69_680, 96)])
+def test_ett_has_what_was_published(name: str, points: int, ahead: int, tmp_path: Path) -> None:
+    source, mirror = fetched("ett").source, Mirror(str(MIRROR))
+    assert source.name == "url"
+    if any(mirror.find_content(file.sha256) is None for file in source.files):
+        pytest.skip("this mirror has no ETT")
+    panel = real(name, tmp_path, source="ett")
+    [history] = panel.sets("history")
+    assert len(history) == 7 and set(history.lengths) == {points - ahead} and panel.counts.missing == 0
 
 
 @needs_mirror
