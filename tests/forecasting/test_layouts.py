@@ -136,7 +136,7 @@ def test_tourism_columns_begin_with_length_and_start(tmp_path: Path) -> None:
         "2001-01",
         "2001-04",
     ]
-    (tmp_path / "yearly_oos.csv").write_text("Y1,Y2\n1,1\n1994,1993\n9,8\n")
+    (tmp_path / "yearly_oos.csv").write_text("Y1,Y2\n1,1\n1991,1993\n9,8\n")
     with pytest.raises(UserError, match="series Y1 does not begin where its train part ends"):
         layout.load(tmp_path)
 

@@ -60,6 +60,12 @@ if TYPE_CHECKING:
 
 ENOUGH = 500
 """Targets to learn from, points after the first horizon of a series, below which N-BEATS is not tried."""
+LONG_SEASON = 24
+"""Points from which on members depart from the last season and not from the last value: hours of a day.
+
+On 40 of M4's hourly series MASE 1.35 instead of 2.14; on monthly and quarterly ones of M3 sMAPE is 4 to 7 %
+worse.
+"""
 NBEATS: Mapping[str, Any] = {
     "name": "nbeats",
     "model": {
@@ -190,7 +196,7 @@ def gathered(table: "pl.DataFrame", options: TableOptions, *, where: str, needs_
     rules = Rules(frequencies, options.gaps, needs_test=needs_test, covariates=covariates)
     sets, counts = gather([table], rules, sieve=sieve)
     _check_horizon(sets, where)
-    told = [f"{counts.series} series, {describe(frequencies)}"]
+    told = [f"{counts.series} series, {describe({one.frequency: one.config for one in sets})}"]
     if covariates:
         told.append(f"covariates {covariates}")
     return Given(sets, covariates, told, [*counts.lines(), *not_read])
@@ -214,8 +220,16 @@ def _choose(sets: tuple[SeriesSet, ...], covariates: CovariatesConfig) -> Foreca
         return NBEATSForecasterConfig.parse(nbeatsx(dict(NBEATS), covariates), "the default forecaster")
     targets = sum(int((one.lengths - one.config.horizon).clip(0).sum()) for one in sets)
     if targets >= ENOUGH:
-        return NBEATSForecasterConfig.parse(dict(NBEATS), "the default forecaster")
+        settings = {one.frequency: {"seasons": [one.config.seasonality]} for one in sets if _is_long(one)}
+        return NBEATSForecasterConfig.parse({**NBEATS, "by_frequency": settings}, "the default forecaster")
     return StatisticalConfig(name="statistical", model="theta", on_failure="naive2")
+
+
+def _is_long(series: SeriesSet) -> bool:
+    """Is a season long enough to be repeated beneath what networks learn, and in each member's window?"""
+    config = series.config
+    shortest: int = min(NBEATS["lookbacks"]) * config.horizon
+    return LONG_SEASON <= config.seasonality <= shortest
 
 
 def _fit_twice(

@@ -56,7 +56,7 @@ def departures(window_T: Tensor, mask_T: Tensor, *, origin: Origin) -> tuple[Ten
     """Of windows (..., T) the level (..., 1), what a network sees (..., T), its answers' unit (..., 1).
 
     `last_scaled`: the largest departure in the window is 1, whatever the level (as Kim et al. 2022, RevIN,
-    centre and scale each window). A flat window's departures stay 0.
+    centre and scale each window). What stands still is forecast to do so: its answers' unit is 0.
     """
     level_1, size_1 = torch.zeros_like(window_T[..., :1]), torch.ones_like(window_T[..., :1])
     if origin != "zero":
@@ -64,8 +64,7 @@ def departures(window_T: Tensor, mask_T: Tensor, *, origin: Origin) -> tuple[Ten
     departures_T = window_T - level_1
     if origin == "last_scaled":
         size_1 = (departures_T * mask_T).abs().amax(-1, keepdim=True)
-        size_1 = torch.where(size_1 > 0, size_1, torch.ones_like(size_1))
-        departures_T = departures_T / size_1
+        departures_T = departures_T / torch.where(size_1 > 0, size_1, torch.ones_like(size_1))
     return level_1, departures_T, size_1
 
 
