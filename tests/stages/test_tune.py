@@ -53,6 +53,7 @@ STUDY = TuneRecipe.parse(
         "overrides": {"seeds": [0]},
         "num_trials": 8,
         "seed": 1,
+        "direction": "maximize",
         "pruning": {"startup_trials": 2},
     },
     "tune.s",

@@ -69,14 +69,26 @@ def test_hydra_reads_them_as_sweeps_too(text: str) -> None:
     ],
 )
 def test_anything_else_is_refused_in_one_line(text: str) -> None:
-    tree = {"finetune": "x", "search_space": {"lr": text}, "num_trials": 1, "seed": 0}
+    tree = {
+        "finetune": "x",
+        "search_space": {"lr": text},
+        "num_trials": 1,
+        "seed": 0,
+        "direction": "maximize",
+    }
     with pytest.raises(UserError) as caught:
         TuneRecipe.parse(tree, "tune.x")
     assert "tune.x.search_space" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_only_the_valid_split_may_choose() -> None:
-    tree = {"finetune": "x", "search_space": {"a": "choice(1, 2)"}, "num_trials": 1, "seed": 0}
+    tree = {
+        "finetune": "x",
+        "search_space": {"a": "choice(1, 2)"},
+        "num_trials": 1,
+        "seed": 0,
+        "direction": "maximize",
+    }
     with pytest.raises(UserError, match="metric"):
         TuneRecipe.parse({**tree, "metric": "test/accuracy"}, "tune.x")
 
