@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from seedbed.config import Machine, UserError
-from seedbed.forecasting import direct
+from seedbed.forecasting import default
 from seedbed.forecasting.asked import CovariateOptions, horizon_ahead, with_future
 from seedbed.forecasting.direct import TableOptions, forecast_frame, forecast_once
 from seedbed.forecasting.panels.checks import MISSING_WORDS
@@ -14,7 +14,7 @@ from tests.forecasting.test_direct import SMALL
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(direct, "NBEATS", SMALL)
+    monkeypatch.setattr(default, "NBEATS", SMALL)
 
 
 def test_columns_are_named_as_a_command_line_has_them() -> None:

@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 
 from seedbed.config import Machine, UserError
-from seedbed.forecasting import direct
+from seedbed.forecasting import default
 from seedbed.forecasting.cross_validated import cross_validate_frame
 from seedbed.forecasting.direct import TableOptions, forecast_frame, forecast_once
 from tests.forecasting.panels import months
 
 SMALL = {
-    **direct.NBEATS,
+    **default.NBEATS,
     "model": {"name": "nbeats", "stacks": [{"name": "generic", "blocks": 1, "width": 8, "theta_size": 4}]},
     "lookbacks": [2],
     "losses": ["mase"],
@@ -26,7 +26,7 @@ SMALL = {
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The default forecaster with one small member."""
-    monkeypatch.setattr(direct, "NBEATS", SMALL)
+    monkeypatch.setattr(default, "NBEATS", SMALL)
 
 
 def shop(name: str = "가게", length: int = 30, level: float = 100.0) -> pl.DataFrame:

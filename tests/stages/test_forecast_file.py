@@ -8,7 +8,7 @@ import pytest
 
 from seedbed import __main__ as cli
 from seedbed.config import Interrupted
-from seedbed.forecasting import direct
+from seedbed.forecasting import default, direct
 from seedbed.stages import forecast_file
 from tests.forecasting.promotions import HORIZON, promotions
 from tests.forecasting.test_direct import SMALL, shop, shops
@@ -22,7 +22,7 @@ def anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SEEDBED_MACHINE", raising=False)
     for name in THREAD_VARIABLES:
         monkeypatch.setenv(name, "1")
-    monkeypatch.setattr(direct, "NBEATS", SMALL)
+    monkeypatch.setattr(default, "NBEATS", SMALL)
 
 
 def seedbed(*words: str) -> int:

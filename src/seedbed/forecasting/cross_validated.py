@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 from seedbed.config import Machine
 from seedbed.forecasting.asked import as_table
 from seedbed.forecasting.backtest import BacktestConfig, backtest, cross_validation
-from seedbed.forecasting.direct import TableOptions, default_models, default_training, gathered
+from seedbed.forecasting.default import default_models, default_training
+from seedbed.forecasting.direct import TableOptions, gathered
 from seedbed.forecasting.fitting import Fitted, Fitting
 from seedbed.forecasting.panels import SeriesSet
 from seedbed.tracking import SilentRun
@@ -54,9 +55,10 @@ def cross_validate_frame(
     given = gathered(table, chosen, where="frame", needs_test=True)
     for line in given.notices:
         warnings.warn(f"frame: {line}", stacklevel=2)
-    _, models = default_models(given)
+    _, models = default_models(given.sets, given.covariates)
     plan = BacktestConfig(windows=chosen.n_windows, step=chosen.step_size, refit=chosen.refit)
-    training, keys, found = default_training(chosen), ["unique_id", "ds", "cutoff", "y"], []
+    training = default_training(max_steps=chosen.max_steps, seed=chosen.seed)
+    keys, found = ["unique_id", "ds", "cutoff", "y"], []
     with TemporaryDirectory() as scratch:
         for one in given.sets:
             parts = []

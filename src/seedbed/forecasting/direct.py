@@ -1,9 +1,7 @@
 """Forecasts of a table, with nothing configured: what it is, is inferred; what forecasts it, is a default.
 
-Where there is enough to learn from, a small N-BEATS ensemble, else Theta; with covariates always NBEATSx, for
-Theta takes none. The seasonal naive stands beside.
-Each is fitted without the last horizon first, so that the user hears how well it does, then on everything.
-Intervals are conformal, of the first of them.
+The default's models (default.py) are each fitted without the last horizon first, so that the user hears how
+well they do, then on everything. Intervals are conformal, of the first of them.
 """
 
 import warnings
@@ -24,14 +22,13 @@ from seedbed.forecasting.asked import (
     as_table,
     check_named,
     horizon_ahead,
-    nbeatsx,
     only,
     unread,
 )
 from seedbed.forecasting.backtest import Window
-from seedbed.forecasting.baselines import SeasonalNaiveConfig
 from seedbed.forecasting.calendar import PATTERN
 from seedbed.forecasting.conformal import Calibration
+from seedbed.forecasting.default import default_models, default_training
 from seedbed.forecasting.fitting import Fitted, Fitting, score
 from seedbed.forecasting.forecaster import NBEATSForecasterConfig
 from seedbed.forecasting.held_out import calibrated
@@ -50,40 +47,11 @@ from seedbed.forecasting.panels import (
 from seedbed.forecasting.panels.checks import prepare
 from seedbed.forecasting.panels.sieve import OF_A_TABLE, Advice, OnFault, Sieve
 from seedbed.forecasting.saved import Card, columns_of, forecast_table
-from seedbed.forecasting.statistical import StatisticalConfig
 from seedbed.tracking import SilentRun
-from seedbed.training import Training
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
-
-ENOUGH = 500
-"""Targets to learn from, points after the first horizon of a series, below which N-BEATS is not tried."""
-LONG_SEASON = 24
-"""Points from which on members depart from the last season and not from the last value: hours of a day.
-
-On 40 of M4's hourly series MASE 1.35 instead of 2.14; on monthly and quarterly ones of M3 sMAPE is 4 to 7 %
-worse.
-"""
-NBEATS: Mapping[str, Any] = {
-    "name": "nbeats",
-    "model": {
-        "name": "nbeats",
-        "stacks": [{"name": "generic", "blocks": 4, "width": 64, "theta_size": 16}],
-    },
-    "lookbacks": [2, 3, 4],
-    "losses": ["smape", "mase"],
-    "level": "last_scaled",
-}
-TRAINING: Mapping[str, Any] = {
-    "global_batch_size": 64,
-    "precision": "fp32",
-    # a common norm over all members would couple them
-    "gradient_clip": 1e6,
-    "optimizer": {"name": "adam", "learning_rate": 2e-3},
-    "schedule": {"name": "linear", "warmup_steps": 20},
-}
 
 
 class TableOptions(CovariateOptions, ColumnOptions):
@@ -141,7 +109,7 @@ def forecast_once(table: "pl.DataFrame", options: TableOptions, *, where: str, m
     import polars as pl
 
     given = gathered(table, options, where=where, needs_test=False)
-    called, models = default_models(given)
+    called, models = default_models(given.sets, given.covariates)
     tables, fitted, calibrations, lines = [], {}, {}, [*given.told, *given.notices]
     with TemporaryDirectory() as scratch:
         for one in given.sets:
@@ -202,41 +170,11 @@ def gathered(table: "pl.DataFrame", options: TableOptions, *, where: str, needs_
     return Given(sets, covariates, told, [*counts.lines(), *not_read])
 
 
-def default_models(given: Given) -> tuple[str, dict[str, Forecaster]]:
-    """The name of what forecasts, and it and the seasonal naive by name."""
-    main = _choose(given.sets, given.covariates)
-    called = main.model if main.name == "statistical" else main.name
-    return called, {called: main, "seasonal_naive": SeasonalNaiveConfig(name="seasonal_naive")}
-
-
-def default_training(options: TableOptions) -> Training:
-    """Of the default network."""
-    values = {"max_steps": options.max_steps, "seed": options.seed, "log_every": options.max_steps}
-    return Training.parse({**TRAINING, **values}, "the default training")
-
-
-def _choose(sets: tuple[SeriesSet, ...], covariates: CovariatesConfig) -> Forecaster:
-    if covariates:
-        return NBEATSForecasterConfig.parse(nbeatsx(dict(NBEATS), covariates), "the default forecaster")
-    targets = sum(int((one.lengths - one.config.horizon).clip(0).sum()) for one in sets)
-    if targets >= ENOUGH:
-        settings = {one.frequency: {"seasons": [one.config.seasonality]} for one in sets if _is_long(one)}
-        return NBEATSForecasterConfig.parse({**NBEATS, "by_frequency": settings}, "the default forecaster")
-    return StatisticalConfig(name="statistical", model="theta", on_failure="naive2")
-
-
-def _is_long(series: SeriesSet) -> bool:
-    """Is a season long enough to be repeated beneath what networks learn, and in each member's window?"""
-    config = series.config
-    shortest: int = min(NBEATS["lookbacks"]) * config.horizon
-    return LONG_SEASON <= config.seasonality <= shortest
-
-
 def _fit_twice(
     forecaster: Forecaster, series: SeriesSet, options: TableOptions, machine: Machine, scratch: Path
 ) -> tuple[Fitted, Calibration | None, list[str]]:
     """Fitted on everything, its intervals if asked for, and how it does on the last horizon without it."""
-    training = default_training(options)
+    training = default_training(max_steps=options.max_steps, seed=options.seed)
 
     def fit(part: SeriesSet, name: str) -> Fitted:
         fitting = Fitting(
