@@ -24,6 +24,15 @@ GOOD = {
 }
 
 
+STUDY = {
+    "finetune": "a-b",
+    "search_space": {"x.y": "interval(0, 1)"},
+    "num_trials": 1,
+    "seed": 0,
+    "direction": "maximize",
+}
+
+
 @pytest.mark.parametrize("text", GOOD)
 def test_expressions_mean_what_they_say(text: str) -> None:
     assert parse_dimension(text) == GOOD[text]
@@ -69,28 +78,22 @@ def test_hydra_reads_them_as_sweeps_too(text: str) -> None:
     ],
 )
 def test_anything_else_is_refused_in_one_line(text: str) -> None:
-    tree = {
-        "finetune": "x",
-        "search_space": {"lr": text},
-        "num_trials": 1,
-        "seed": 0,
-        "direction": "maximize",
-    }
     with pytest.raises(UserError) as caught:
-        TuneRecipe.parse(tree, "tune.x")
+        TuneRecipe.parse({**STUDY, "search_space": {"lr": text}}, "tune.x")
     assert "tune.x.search_space" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_only_the_valid_split_may_choose() -> None:
-    tree = {
-        "finetune": "x",
-        "search_space": {"a": "choice(1, 2)"},
-        "num_trials": 1,
-        "seed": 0,
-        "direction": "maximize",
-    }
     with pytest.raises(UserError, match="metric"):
-        TuneRecipe.parse({**tree, "metric": "test/accuracy"}, "tune.x")
+        TuneRecipe.parse({**STUDY, "metric": "test/accuracy"}, "tune.x")
+
+
+def test_a_study_says_whether_more_or_less_is_better() -> None:
+    for metric in ("valid/loss", "valid/perplexity"):
+        with pytest.raises(UserError, match=f"metric {metric} is the better the smaller; say direction: min"):
+            TuneRecipe.parse({**STUDY, "metric": metric}, "tune.x")
+    with pytest.raises(UserError, match="direction"):
+        TuneRecipe.parse({k: v for k, v in STUDY.items() if k != "direction"}, "tune.x")
 
 
 def test_settings_go_to_their_dotted_place() -> None:
@@ -104,20 +107,9 @@ def test_settings_go_to_their_dotted_place() -> None:
 
 
 def test_best_yaml_is_a_conf_file() -> None:
-    settings = {
-        "finetune": "a-b",
-        "search_space": {"x.y": "interval(0, 1)"},
-        "num_trials": 1,
-        "seed": 0,
-        "direction": "maximize",
-    }
-    recipe = TuneRecipe.parse(settings, "tune.s")
-    for metric in ("valid/loss", "valid/perplexity"):
-        with pytest.raises(UserError, match=f"metric {metric} is the better the smaller; say direction: min"):
-            TuneRecipe.parse({**settings, "metric": metric}, "tune.s")
-    with pytest.raises(UserError, match="direction"):
-        TuneRecipe.parse({k: v for k, v in settings.items() if k != "direction"}, "tune.s")
-    text = best_yaml(recipe, {"x.y": 0.5, "z": "한글"}, parent="b", source="Trial 3 of 4.")
+    text = best_yaml(
+        TuneRecipe.parse(STUDY, "tune.s"), {"x.y": 0.5, "z": "한글"}, parent="b", source="Trial 3 of 4."
+    )
     assert yaml.safe_load(text) == {"defaults": ["b", "_self_"], "x": {"y": 0.5}, "z": "한글"}
     assert text.startswith("# Trial 3 of 4.\n")
 
