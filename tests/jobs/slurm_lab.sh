@@ -61,8 +61,10 @@ MinJobAge=3600
 MailProg=/bin/true
 PartitionName=lab Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
 CONF
+  local cpus
+  cpus=$(env -u OMP_NUM_THREADS nproc) # nproc alone takes that variable for the cores there are
   for i in $(seq "$num_nodes"); do
-    echo "NodeName=n$i NodeHostname=$host NodeAddr=127.0.0.1 Port=${ports[i]} CPUs=$(nproc) RealMemory=$memory" \
+    echo "NodeName=n$i NodeHostname=$host NodeAddr=127.0.0.1 Port=${ports[i]} CPUs=$cpus RealMemory=$memory" \
       >>"$root/slurm.conf"
   done
 }
