@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -214,23 +215,36 @@ class Answers:
         return [{"label": "나", "probability": 0.75} for _ in rows]
 
 serve.open_answers = lambda *_, raw: Answers()
-serve.run(Path("."), Machine(threads=1), ["tiny", "port=0"])
+serve.run(Path("."), Machine(threads=1), ["tiny", "port=0", f"host={sys.argv[1]}"])
 """
 
 
-def test_serve_answers_through_a_socket_and_ends_well_on_sigterm(tmp_path: Path) -> None:
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", pytest.param("::1", marks=pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here"))],
+)
+def test_serve_answers_through_a_socket_and_ends_well_on_sigterm(host: str, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", SERVER, host], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUTF8": "1"},
     )  # fmt: skip
     try:
         assert process.stdout is not None
+        shown = re.escape(f"[{host}]" if ":" in host else host)
         found = re.search(
-            r"http://127\.0\.0\.1:(\d+)/predict, 2 labels, 2 seeds, temperature 1.5",
+            rf"http://{shown}:(\d+)/predict, 2 labels, 2 seeds, temperature 1.5",
             process.stdout.readline(),
         )
         assert found is not None
-        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=20)
+        connection = http.client.HTTPConnection(host, int(found[1]), timeout=20)
         connection.request("POST", "/predict", json.dumps({"texts": TEXTS}).encode())
         answer = json.loads(connection.getresponse().read())
         assert [one["label"] for one in answer["predictions"]] == ["나"] * 3

@@ -79,9 +79,13 @@ def json_fault(error: ValueError | RecursionError) -> str:
             return "nested too deeply"
 
 
-def whole(text: str) -> bool:
+def is_encodable(text: str) -> bool:
     """No half of a surrogate pair is in it, which JSON can write and UTF-8 cannot."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def open_binary(path: Path) -> IO[bytes]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from seedbed.corpora.base import json_fault, whole
+from seedbed.corpora.base import is_encodable, json_fault
 
 MAX_BODY_BYTES = 256 * 1024
 """A model reads the first few hundred tokens of a text; a larger body is a mistake or an attack."""
@@ -90,7 +90,7 @@ def _text(value: object, where: str) -> str:
         raise BadRequest(400, f"{where} is {_kind(value)}; send a text")
     if not value.strip():
         raise BadRequest(400, f"{where} is blank; send a text")
-    if not whole(value):
+    if not is_encodable(value):
         raise BadRequest(400, f"{where} holds half a surrogate pair; send whole characters")
     return value
 

@@ -116,7 +116,7 @@ def _fit_network(
     ]
     cut = {split: len(rows.cut) for split, rows in zip(("train", "valid"), encoded, strict=True)}
     tracker.log_metrics({f"examples/{split}_cut": count for split, count in cut.items()})
-    if any(cut.values()) and seed == recipe.seeds[0]:
+    if any(cut.values()) and seed == recipe.seeds[0] and workspace.rank == 0:
         print(
             f"finetune {workspace.run}: {task.cut_by(recipe.max_length)} cuts {cut['train']:,} of "
             f"{len(train_examples):,} train and {cut['valid']:,} of {len(valid_examples):,} valid examples",

@@ -144,7 +144,7 @@ def _train(workspace: Workspace, recipe: FinetuneRecipe, study: TuneRecipe, tria
         if value is None and not told:
             told = True
             print(
-                f"tune.{study.finetune}: {study.metric} is known when a trial has ended (validations give "
+                f"tune of {study.finetune}: {study.metric} is known when a trial has ended (validations give "
                 f"{', '.join(sorted(metrics))}): none is stopped early",
                 file=sys.stderr,
             )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seedbed.config import UserError
-from seedbed.corpora.base import parse_object, read_lines, whole
+from seedbed.corpora.base import is_encodable, parse_object, read_lines
 from seedbed.corpora.readers import csv_rows
 from seedbed.tasks.examples import Asks
 
@@ -85,7 +85,7 @@ def _input(value: dict[str, object], where: str, number: int) -> Input:
     if not isinstance(text, str) or not isinstance(pair, str | None) or not isinstance(identity, str | int):
         raise UserError(f"{where}: text must be a text, pair a text or left out, id a text or a number")
     one = Input(str(identity), text, pair, _choices(value.get("choices"), where))
-    if not all(whole(part) for part in (one.id, *one.parts)):
+    if not all(is_encodable(part) for part in (one.id, *one.parts)):
         raise UserError(f"{where}: half a surrogate pair in it; write whole characters")
     return one
 
